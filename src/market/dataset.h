@@ -36,6 +36,6 @@ typedef struct tl_job_kind {
 tl_dataset tl_dataset_bars(tl_interval interval);
 /* Reads a KIND word. bar (may be NULL) is --bar of ticks. TL_EUSAGE names the nearest word. */
 tl_status tl_job_kind_parse(const char *word, const char *bar, tl_job_kind *out, tl_error *err);
-/* A dataset by its lake name ("equities_5min") or by a KIND word; TL_EUSAGE otherwise. */
+/* A dataset by a KIND word or its lake name ("equities_5min"); the word "quotes" is quotes_1sec. TL_EUSAGE otherwise. */
 tl_status tl_dataset_parse(const char *name, tl_dataset *out, tl_error *err);
 #endif

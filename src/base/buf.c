@@ -79,8 +79,8 @@ char *tl_buf_take(tl_buf *buf) {
   return data;
 }
 
-/* Length of the valid UTF-8 sequence at p (at most n bytes), 0 when there is none. */
-static size_t utf8_length(const unsigned char *p, size_t n) {
+size_t tl_utf8_length(const char *data, size_t n) {
+  const unsigned char *p = (const unsigned char *)data;
   if (p[0] < 0x80) return 1;
   size_t len = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
   if (p[0] < 0xC2 || p[0] > 0xF4 || n < len) return 0;
@@ -103,7 +103,7 @@ tl_status tl_buf_append_json(tl_buf *buf, const char *data, size_t len, tl_error
       st = tl_buf_appendf(buf, err, "\\u%04x", c);
       i++;
     } else {
-      size_t n = utf8_length((const unsigned char *)data + i, len - i);
+      size_t n = tl_utf8_length(data + i, len - i);
       st = n ? tl_buf_append(buf, data + i, n, err) : tl_buf_append(buf, "\xEF\xBF\xBD", 3, err);
       i += n ? n : 1;
     }

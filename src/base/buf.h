@@ -17,6 +17,8 @@ static inline tl_text tl_text_of(const char *data, size_t len) { return (tl_text
 tl_text tl_text_from(const char *cstr); /* NULL gives an empty text */
 bool tl_text_equal(tl_text a, tl_text b);
 bool tl_text_is(tl_text a, const char *cstr);
+/* Length of the valid UTF-8 sequence at data (at most len bytes, len > 0), 0 when there is none. */
+size_t tl_utf8_length(const char *data, size_t len);
 
 typedef struct tl_buf {
   char *data;

@@ -47,14 +47,14 @@ tl_status tl_io_close(int fd, const char *path, tl_error *err) {
   return rc == 0 || errno == EINTR ? TL_OK : tl_fail_errno(err, errno, "cannot close '%s'", path);
 }
 
-static ssize_t write_some(int fd, const void *data, size_t len) {
+static ssize_t write_some(int fd, const void *data, size_t len, int64_t offset) { /* offset -1: where the file stands */
   tl_fault_action action = tl_fault_hit(TL_SEAM_DISK);
   if (action == TL_FAULT_ERROR) {
     errno = tl_fault_errno();
     return -1;
   }
   if (action == TL_FAULT_SHORT && len > 1) len /= 2;
-  ssize_t n = write(fd, data, len);
+  ssize_t n = offset < 0 ? write(fd, data, len) : pwrite(fd, data, len, offset);
   if (action == TL_FAULT_EXIT_AFTER) tl_fault_exit();
   return n;
 }
@@ -62,11 +62,24 @@ static ssize_t write_some(int fd, const void *data, size_t len) {
 tl_status tl_io_write(int fd, const char *path, const void *data, size_t len, tl_error *err) {
   const char *at = data;
   while (len) {
-    ssize_t n = write_some(fd, at, len);
+    ssize_t n = write_some(fd, at, len, -1);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return tl_fail_errno(err, n < 0 ? errno : ENOSPC, "cannot write '%s'", path);
     at += n;
     len -= (size_t)n;
+  }
+  return TL_OK;
+}
+
+tl_status tl_io_pwrite(int fd, const char *path, const void *data, size_t len, int64_t offset, tl_error *err) {
+  const char *at = data;
+  while (len) {
+    ssize_t n = write_some(fd, at, len, offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return tl_fail_errno(err, n < 0 ? errno : ENOSPC, "cannot write '%s'", path);
+    at += n;
+    len -= (size_t)n;
+    offset += n;
   }
   return TL_OK;
 }

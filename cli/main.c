@@ -1,0 +1,153 @@
+/* main.c - the command table of ticklake and its dispatch. Nothing here that a library user could not do. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "sim/sim.h"
+
+static const cli_option *const common[] = {cli_common_options, NULL};
+static const cli_option *const importing[] = {cli_import_options, cli_common_options, NULL};
+static const cli_option *const reading[] = {cli_read_options, cli_output_options, cli_common_options, NULL};
+static const cli_option *const output[] = {cli_output_options, cli_common_options, NULL};
+
+static const cli_option repair_option[] = {
+    {"repair", 0, CLI_FLAG, offsetof(cli_args, repair), NULL, "record what the files hold, remove leftovers"}, {0}};
+static const cli_option *const auditing[] = {repair_option, cli_common_options, NULL};
+
+static const char import_details[] =
+    "KIND     ticks (trades made into 1s bars) | quotes (one per second) | 1s 1m 5m 15m 30m 1h 1d 1w 1mo |\n"
+    "         trades | raw-quotes\n"
+    "SYMBOLS  AAPL | AAPL,MSFT | @list.csv (column symbol or ticker, else the first) | @list.txt | index:NAME\n"
+    "START END  dates: exchange-local days, END included; instants (RFC 3339): [START, END)\n"
+    "exit: 0 all done, 1 the run failed, 2 usage or configuration, 3 some symbols failed (listed)";
+
+static const cli_command commands[] = {
+    {"import", "Fetch what the lake does not hold yet, shape it, commit it.", "KIND SYMBOLS START END [options]", importing, 4, 4,
+     import_details, "ticklake import 1m AAPL,MSFT 2024-01-02 2024-01-31", cli_import},
+    {"plan", "Print the requests an import would make and what they cost; fetch nothing.", "KIND SYMBOLS START END [options]",
+     importing, 4, 4, import_details, "ticklake plan 1m index:sp500 2015-01-01 2023-12-31", cli_plan},
+    {"update", "Fetch what is missing up to now, with a look-back for late rows.", "[KIND [SYMBOLS]] [options]", importing, 0, 2,
+     NULL, "ticklake update 1m", cli_update},
+    {"read", "Print rows of the lake.", "KIND SYMBOLS [START END] [options]", reading, 2, 4, NULL,
+     "ticklake read 1m AAPL 2024-01-02 2024-01-02 --session regular --format csv", cli_read},
+    {"sql", "Run SQL of the embedded DuckDB over the lake's views.", "QUERY [options]", output, 1, 1,
+     "Views: equities_1min, quotes_1sec, trades, quotes, ... for what the lake holds. Times are UTC.",
+     "ticklake sql \"select symbol, count(*) from equities_1min group by 1\"", cli_sql},
+    {"symbols", "List the symbols the lake has rows of.", "KIND", common, 1, 1, NULL, "ticklake symbols 1m", cli_symbols},
+    {"range", "Print the first and the last instant with rows.", "KIND SYMBOL", common, 2, 2, NULL, "ticklake range 1m AAPL",
+     cli_range},
+    {"coverage", "Show what the lake holds, by symbol and range.", "[KIND [SYMBOLS]]", common, 0, 2,
+     "States: present, empty (the vendor answered without rows), partial (too fresh: asked again), failed.",
+     "ticklake coverage 1m AAPL --json", cli_coverage},
+    {"gaps", "Show session ranges that are missing, partial or failed.", "[KIND [SYMBOLS]]", common, 0, 2, NULL,
+     "ticklake gaps 1m", cli_gaps},
+    {"audit", "Compare the files with the ledger: rows, checksums, order.", "[KIND [SYMBOLS]] [--repair]", auditing, 0, 2,
+     "exit: 0 sound, 1 not", "ticklake audit", cli_audit},
+    {"adopt", "Take over a hive or flat Parquet lake made by others, in place.", "PATH [options]", importing, 1, 1,
+     "Reads month=1 or month=01, any file names, foreign column types; leaves no duplicates.", "ticklake adopt /data/old-lake",
+     cli_adopt},
+    {"index", "Store, load and list index memberships.", "store NAME SYMBOLS | load NAME | list", common, 1, 3, NULL,
+     "ticklake index store mine AAPL,MSFT", cli_index},
+    {"simulate", "Serve the vendor simulator on loopback, for trying and testing without a key.",
+     "[--port N] [--seed N] [--faults FILE] [--rate N/min] ...", NULL, 0, 0, "'ticklake simulate --help' lists its own options.",
+     "ticklake simulate --port 8787", NULL},
+    {"doctor", "Check settings, keys, endpoint, lake, disk and time zone data.", "[options]", importing, 0, 0, NULL,
+     "ticklake doctor", cli_doctor},
+    {"version", "Print the version.", "", common, 0, 0, NULL, NULL, cli_version},
+    {"data import-api", "Import into flat monthly files under data/parquet, as the tick and quote importers do.",
+     "KIND SYMBOL START END [options]", importing, 4, 4,
+     "The same as: import --layout flat --lake data/parquet --log-file data/logs/app.log (unless told otherwise).",
+     "ticklake data import-api quotes AAPL 2024-11-01 2024-11-30", cli_data_import},
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+static void print_overview(FILE *to) {
+  fprintf(to, "usage: ticklake COMMAND [arguments] [options]\n\n");
+  for (int i = 0; i < COMMAND_COUNT; i++) fprintf(to, "  %-16s %s\n", commands[i].name, commands[i].summary);
+  fprintf(to, "\n'ticklake COMMAND --help' says more. Without a key: run 'ticklake simulate' and give its address as --endpoint.\n");
+}
+
+static const cli_command *find_command(int argc, char **argv, int *used) {
+  for (int i = 0; i < COMMAND_COUNT; i++) {
+    const char *space = strchr(commands[i].name, ' ');
+    size_t first = space ? (size_t)(space - commands[i].name) : strlen(commands[i].name);
+    if (strlen(argv[1]) != first || strncmp(argv[1], commands[i].name, first) != 0) continue;
+    if (space && (argc < 3 || strcmp(argv[2], space + 1) != 0)) continue;
+    *used = space ? 3 : 2;
+    return &commands[i];
+  }
+  return NULL;
+}
+
+static int unknown_command(const char *typed) {
+  const char *names[COMMAND_COUNT];
+  for (int i = 0; i < COMMAND_COUNT; i++) names[i] = commands[i].name;
+  const char *near = tl_nearest_word(typed, names, COMMAND_COUNT);
+  fprintf(stderr, "ticklake: unknown command '%s'", typed);
+  if (near) fprintf(stderr, "; did you mean '%s'?", near);
+  fprintf(stderr, "\n");
+  return CLI_USAGE;
+}
+
+/* The command as typed, for "run this again"; words with blanks are quoted, long lines end in "...". */
+static const char *join_line(int argc, char **argv) {
+  static char line[1024];
+  size_t used = (size_t)snprintf(line, sizeof line, "ticklake");
+  for (int i = 1; i < argc && used < sizeof line; i++) {
+    bool quote = !argv[i][0] || strpbrk(argv[i], " \t\"'$&;|<>()*?\\") != NULL;
+    used += (size_t)snprintf(line + used, sizeof line - used, quote ? " '%s'" : " %s", argv[i]);
+  }
+  if (used >= sizeof line) memcpy(line + sizeof line - 4, "...", 4);
+  return line;
+}
+
+static int configure_log(const cli_args *args) {
+  tl_error err;
+  bool terminal = isatty(STDERR_FILENO) == 1;
+  tl_log_options log = {.size = sizeof log, .file = args->log_file};
+  log.stderr_level = args->quiet ? "error" : args->log_level ? args->log_level : terminal ? "warn" : "info";
+  log.file_level = args->log_level;
+  tl_status st = tl_log_configure(&log, &err);
+  return st ? cli_fail(st, &err) : 0;
+}
+
+int main(int argc, char **argv) {
+  signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of write, not our end */
+  if (argc < 2) {
+    print_overview(stderr);
+    return CLI_USAGE;
+  }
+  if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+    int used = 0;
+    const cli_command *asked = argc > 2 ? find_command(argc - 1, argv + 1, &used) : NULL;
+    if (asked) cli_print_help(asked);
+    else print_overview(stdout);
+    return cli_finish_stdout(0);
+  }
+  if (!strcmp(argv[1], "--version")) argv[1] = (char[]){"version"};
+  if (!strcmp(argv[1], "simulate")) return sim_main(argc - 1, argv + 1);
+  if (!strcmp(argv[1], "__man")) {
+    cli_print_man(commands, COMMAND_COUNT);
+    return cli_finish_stdout(0);
+  }
+  if (!strcmp(argv[1], "__completion") && argc == 3) {
+    cli_print_completion(argv[2], commands, COMMAND_COUNT);
+    return cli_finish_stdout(0);
+  }
+  int used = 0;
+  const cli_command *command = find_command(argc, argv, &used);
+  if (!command) return unknown_command(argv[1]);
+  cli_args args = {.import = tl_import_options_default(), .read = {.size = sizeof args.read}};
+  int rc = cli_parse(command, argc - used, argv + used, &args);
+  if (rc) return rc;
+  if (args.help) {
+    cli_print_help(command);
+    return cli_finish_stdout(0);
+  }
+  const char *line = join_line(argc, argv);
+  if (command->run == cli_data_import && !args.log_file) args.log_file = "data/logs/app.log";
+  rc = configure_log(&args);
+  return rc ? rc : cli_finish_stdout(command->run(&args, line));
+}

@@ -1,0 +1,48 @@
+/* option.h - one table of options per command: parser, help, completion and man page all read it.
+ * Options may stand anywhere among the arguments; `--name value`, `--name=value`, `--` ends them. An unknown option or a
+ * value that does not fit is exit 2 with the nearest real option named. */
+#ifndef CLI_OPTION_H
+#define CLI_OPTION_H
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ticklake/ticklake.h"
+
+typedef struct cli_args { /* everything any command can be told */
+  const char *lake, *config, *log_file, *log_level;
+  bool json, quiet, help;
+  tl_import_options import;
+  tl_read_options read;
+  const char *format, *output, *tz;
+  bool repair;
+  const char *words[8]; /* positional arguments */
+  int word_count;
+} cli_args;
+
+typedef enum cli_type { CLI_FLAG, CLI_TEXT, CLI_WORD, CLI_COUNT, CLI_SIZE, CLI_DURATION_MS, CLI_DURATION_NS } cli_type;
+
+typedef struct cli_option {
+  const char *name;           /* without the dashes */
+  char letter;                /* 0 for none */
+  cli_type type;
+  size_t offset;              /* in cli_args: bool, const char *, const char *, int32_t, int64_t, int32_t, int64_t */
+  const char *value;          /* name of the value in help, or the allowed words "a|b|c" of CLI_WORD */
+  const char *help;
+} cli_option;
+
+typedef struct cli_command {
+  const char *name, *summary, *usage; /* usage: the arguments after the name */
+  const cli_option *const *groups;    /* NULL-terminated lists of options, each ended by {0} */
+  int words_min, words_max;
+  const char *details;                /* further help text; may be NULL */
+  const char *example;
+  int (*run)(cli_args *args, const char *program_line);
+} cli_command;
+
+extern const cli_option cli_common_options[], cli_import_options[], cli_read_options[], cli_output_options[];
+
+int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args); /* 0, or 2 after saying why */
+void cli_print_help(const cli_command *command);
+void cli_print_completion(const char *shell, const cli_command *commands, size_t count);
+void cli_print_man(const cli_command *commands, size_t count);
+#endif

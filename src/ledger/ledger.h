@@ -37,7 +37,13 @@ void tl_ranges_deinit(tl_ranges *ranges);
 
 /* ---- coverage ---- */
 
-typedef enum tl_coverage { TL_MISSING, TL_PRESENT, TL_EMPTY, TL_PARTIAL, TL_FAILED } tl_coverage;
+typedef enum tl_coverage {
+  TL_COVER_MISSING,
+  TL_COVER_PRESENT,
+  TL_COVER_EMPTY,
+  TL_COVER_PARTIAL,
+  TL_COVER_FAILED
+} tl_coverage;
 const char *tl_coverage_name(tl_coverage state); /* "missing" "present" "empty" "partial" "failed" */
 
 /* What a whole answer about a range is: partial while it settles (ends less than 16 minutes before now), else present

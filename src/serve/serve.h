@@ -1,6 +1,6 @@
 /* serve.h - from committed files to readers: rows of a kind, SQL over the lake, text and files for people, audit.
  *
- * Everything leaves as an Arrow stream; tl_output_write turns any Arrow stream into a table, CSV, JSON lines, Parquet
+ * Everything leaves as an Arrow stream; tl_format_write turns any Arrow stream into a table, CSV, JSON lines, Parquet
  * or Arrow IPC. Reading takes no lock: files are replaced whole, so a reader sees each file before or after a commit.
  * Thread-safe as the engine is. Not here: what is covered or missing (ledger), progress, exit codes. */
 #ifndef TL_SERVE_SERVE_H
@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
 #include "base/status.h"
 #include "engine/engine.h"
 #include "market/calendar.h"
@@ -56,49 +57,52 @@ tl_status tl_read_extent_of(tl_engine *engine, const char *lake, tl_layout layou
 tl_status tl_sql_open(tl_engine *engine, const char *lake, tl_layout layout, const char *sql, struct ArrowArrayStream *out,
                       tl_error *err);
 
-/* ---- out to people and files: output.c ---- */
+/* ---- out to people and files: format.c ---- */
 
-typedef enum tl_format { TL_FORMAT_TABLE, TL_FORMAT_CSV, TL_FORMAT_JSONL, TL_FORMAT_PARQUET, TL_FORMAT_ARROW } tl_format;
-bool tl_format_parse(const char *name, tl_format *out); /* table csv jsonl parquet arrow */
+typedef enum tl_format {
+  TL_FORMAT_TABLE,
+  TL_FORMAT_CSV,
+  TL_FORMAT_JSONL,
+  TL_FORMAT_JSON, /* one array of the objects of jsonl */
+  TL_FORMAT_PARQUET,
+  TL_FORMAT_ARROW
+} tl_format;
+tl_status tl_format_parse(const char *name, tl_format *out, tl_error *err); /* TL_EUSAGE naming the nearest */
 
 typedef tl_status (*tl_sink)(void *to, const void *data, size_t len, tl_error *err);
 
-typedef struct tl_output {
+typedef struct tl_format_options {
   tl_format format;
   const char *path;    /* written aside and renamed, so it is whole or as before; a device or pipe is written in place */
   tl_sink sink;        /* when path is NULL: takes the bytes in order */
   void *to;
-  const tl_zone *zone; /* of instants in table, csv and jsonl, shown with the offset; NULL: UTC, shown with Z */
+  const tl_zone *zone; /* of instants in text formats, shown with the offset; NULL: UTC, shown with Z */
   int time_digits;     /* fraction digits of instants: 0 to 9, or below 0 for as many as each needs */
   tl_engine *engine;   /* for Parquet; NULL opens one */
-} tl_output;
+} tl_format_options;
 
-/* Reads the stream to its end and releases it, also on failure. rows may be NULL. table: columns aligned by the first
- * 1000 rows, numbers to the right, NULL spelled NULL, and (N rows) at the end is the caller's to print. csv: RFC 4180 with \n; NULL is
- * an empty field, empty text is "". jsonl: one object a row; NaN and infinities are null. Integers and decimals are exact, doubles the
- * shortest text that reads back the same. arrow: the IPC file format into path, the IPC stream format into the sink.
- * parquet needs a path (TL_EUSAGE). A failing query is TL_ESQL, a failing sink what the sink gave. */
-tl_status tl_output_write(const tl_output *output, struct ArrowArrayStream *stream, int64_t *rows, tl_error *err);
-int tl_output_time_digits(const tl_dataset *dataset); /* 0 for bars and quotes_1sec, 6 for trades and quotes */
+/* Reads the stream to its end and releases it, also on failure. rows may be NULL.
+ * table: columns aligned by the first 1000 rows, numbers to the right, NULL spelled NULL. csv: RFC 4180 with \n; NULL is
+ * an empty field, empty text is "". jsonl: one object a row; NaN and infinities are null. Integers and decimals are
+ * exact, doubles the shortest text that reads back the same, lists JSON arrays.
+ * arrow: the IPC file format into path, the IPC stream format into the sink. parquet needs a path (TL_EUSAGE).
+ * A failing query is TL_ESQL, a failing sink what the sink gave. */
+tl_status tl_format_write(const tl_format_options *options, struct ArrowArrayStream *stream, int64_t *rows, tl_error *err);
+int tl_format_time_digits(const tl_dataset *dataset); /* 0 for bars and quotes_1sec, 6 for trades and quotes */
 
 /* A sink that writes to the descriptor *(int *)to. TL_ECANCELED when nobody reads any more (EPIPE; ignore SIGPIPE). */
 tl_status tl_sink_fd(void *to, const void *data, size_t len, tl_error *err);
 
-/* ---- one file against what is known of it: audit.c ---- */
+/* ---- one file against its dataset: audit.c ---- */
 
-#define TL_CHECKSUM_TEXT_MAX 33
 typedef struct tl_audit {
   int64_t rows, bytes, first_ns, last_ns; /* first and last undefined when rows is 0 */
-  char checksum[TL_CHECKSUM_TEXT_MAX];    /* XXH3-128 of the bytes, 32 hex digits */
+  char checksum[TL_CHECKSUM_TEXT_MAX];    /* base/checksum.h */
   bool sorted;                            /* by time */
   bool unique;                            /* bars, quotes_1s: no time twice; true for the others */
 } tl_audit;
 
-/* XXH3-128 of a file's bytes and its size. */
-tl_status tl_checksum_file(const char *path, char out[TL_CHECKSUM_TEXT_MAX], int64_t *bytes, tl_error *err);
-/* The same of bytes in memory (what a commit is about to write). */
-void tl_checksum_bytes(const void *data, size_t len, char out[TL_CHECKSUM_TEXT_MAX]);
-/* Reads the whole file, every value. TL_ENOTFOUND, TL_ECORRUPT or TL_EDECODE when it cannot be read as its dataset; out->checksum and
- * bytes are set whenever the bytes could be read. */
+/* Reads the whole file, every value. TL_ENOTFOUND, TL_ECORRUPT or TL_EDECODE when it cannot be read as its dataset;
+ * out->checksum and bytes are set whenever the bytes could be read. */
 tl_status tl_audit_file(tl_engine *engine, const char *path, const tl_dataset *dataset, tl_audit *out, tl_error *err);
 #endif

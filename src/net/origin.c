@@ -113,6 +113,12 @@ bool tl_origin_same(const tl_origin *origin, const char *url) {
   return !read_origin(url, &other, &rest) && same(origin, &other);
 }
 
+bool tl_origin_is_loopback(const char *url) {
+  tl_origin origin;
+  const char *rest = NULL;
+  return !read_origin(url, &origin, &rest) && origin.loopback;
+}
+
 tl_status tl_origin_url(const tl_origin *origin, const char *target, tl_buf *url, tl_error *err) {
   const char *path = target, *prefix = origin->prefix;
   if (*target != '/' || target[1] == '/') { /* "//host/" names a host too */

@@ -29,7 +29,9 @@ tl_status tl_origin_url(const tl_origin *origin, const char *target, tl_buf *url
 
 bool tl_origin_same(const tl_origin *origin, const char *url); /* a full URL on the same scheme, host and port */
 
-/* Appends scheme://host[:port] of any URL for an error text: never user names, path or query. */
+bool tl_origin_is_loopback(const char *url); /* a full URL to this machine */
+
+/* Writes scheme://host[:port] of any URL for an error text: never user names, path or query. */
 void tl_origin_describe(const char *url, char *text, size_t size_bytes);
 
 /* Appends a query value percent-encoded: all but letters, digits and -._~ */

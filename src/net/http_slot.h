@@ -1,0 +1,30 @@
+/* http_slot.h - one transfer's place, shared by http.c (what a transfer is) and multi.c (the loop). Inside net/ only. */
+#ifndef TL_NET_HTTP_SLOT_H
+#define TL_NET_HTTP_SLOT_H
+#include <curl/curl.h>
+
+#include "base/keep.h"
+#include "net/http.h"
+
+typedef enum { SLOT_FREE, SLOT_ACTIVE, SLOT_FINISHED } slot_state;
+
+typedef struct slot {
+  slot_state state;
+  struct slot *next_finished;
+  const tl_http_options *limits;
+  CURL *easy; /* kept between transfers */
+  tl_http_answer answer;
+  int64_t start_ns, mark_ns;            /* mark: where the running stall span began */
+  uint64_t mark_bytes, received_bytes;  /* header and body */
+  size_t header_bytes;
+  char curl_text[CURL_ERROR_SIZE];
+} slot;
+
+/* Makes the curl handle of a fresh slot. `headers` is borrowed for the slot's life. */
+tl_status slot_open(slot *s, const tl_http_options *limits, struct curl_slist *headers, tl_error *err);
+void slot_close(slot *s);
+
+tl_status slot_aim(slot *s, const char *url, void *user, tl_buf *body, tl_error *err); /* ready to go; takes body's memory */
+void slot_finish(slot *s, CURLcode result);  /* fills the answer's status and code */
+bool slot_overdue(slot *s, int64_t now_ns);  /* a time-out has passed: answer says which */
+#endif

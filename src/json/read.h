@@ -2,7 +2,7 @@
  * A thin wrapper over yyjson: strict JSON, UTF-8 checked, numbers kept as their text. A document is refused when it is
  * larger than the limit or nested deeper than TL_JSON_DEPTH_MAX; errors name the byte position. Values live as long
  * as their document. Of equal keys the first counts. Documents may be read by several threads.
- * Cost: memory up to about 12 times the text. Not here: the fast page decoders (provider/), writing (write.h). */
+ * Cost: memory up to about 20 times the text. Not here: the fast page decoders (provider/), writing (write.h). */
 #ifndef TL_JSON_READ_H
 #define TL_JSON_READ_H
 #include <stdbool.h>

@@ -231,11 +231,7 @@ static tl_status csv_field(csv *in, tl_buf *field, tl_error *err) {
   bool quoted = in->p < in->end && *in->p == '"';
   if (quoted && (st = csv_quoted(in, field, err))) return st;
   const char *start = in->p;
-  while (in->p < in->end && !strchr(",\r\n", *in->p)) in->p++;
-  while (in->p < in->end && *in->p == 0) { /* strchr finds the NUL too: a NUL byte is part of the field */
-    in->p++;
-    while (in->p < in->end && !strchr(",\r\n", *in->p)) in->p++;
-  }
+  while (in->p < in->end && *in->p != ',' && *in->p != '\r' && *in->p != '\n') in->p++;
   tl_text plain = trimmed(start, in->p);
   if (quoted && plain.len) return tl_fail(err, TL_EUSAGE, "line %zu: text follows a closing quote", in->line);
   st = tl_buf_append(field, plain.data, plain.len, err);
@@ -288,19 +284,20 @@ static tl_status csv_header(csv *in, size_t *column, bool *found, tl_error *err)
 }
 
 /* Without a column of that name the first row is still a header when its first field has lower-case letters and no
- * later one does: "Company" over AAPL and MSFT. */
+ * field below it does: "Company" over AAPL and MSFT. A single row is data. */
 static tl_status csv_first_is_header(csv in, bool *is_header, tl_error *err) {
   tl_buf field = {0};
-  bool blank = false, first = true;
+  bool blank = false, lower_below = false;
+  size_t rows = 0;
   tl_status st = TL_OK;
-  *is_header = true;
-  while (!st && *is_header && in.p < in.end) {
+  *is_header = false;
+  while (!st && !lower_below && in.p < in.end) {
     st = csv_row(&in, 0, &field, &blank, err);
-    if (!st && !blank) {
-      *is_header = has_lower(&field) == first;
-      first = false;
-    }
+    if (st || blank) continue;
+    if (rows++ == 0) *is_header = has_lower(&field);
+    else lower_below = has_lower(&field);
   }
+  *is_header = *is_header && rows > 1 && !lower_below;
   tl_buf_deinit(&field);
   return st;
 }

@@ -2,7 +2,7 @@
 #   tests/unit/**/NAME_test.c   one program each, on the static libraries (tests/unit/sim on the simulator's too)
 #   tests/fuzz/NAME_fuzz.c      preset fuzz: a libFuzzer program; else a program that runs the corpus as a test
 #   tests/tidy                  the include rule and its like
-#   tests/{pipeline,cli,interop,reliability}   pytest folders, one ctest each, run with .deps/venv
+#   tests/{pipeline,cli,interop,reliability}/test_NAME.py   one ctest each, pytest of .deps/venv
 # pytest gets TICKLAKE_BIN, TICKLAKE_LIB (this build's program and library), TICKLAKE_BUILD, TICKLAKE_SOURCE.
 enable_testing()
 
@@ -13,7 +13,8 @@ set(sanitizer_environment
 set(test_environment ${sanitizer_environment}
   "TICKLAKE_BIN=${CMAKE_BINARY_DIR}/ticklake" "TICKLAKE_LIB=${CMAKE_BINARY_DIR}/libticklake.so"
   "TICKLAKE_BUILD=${CMAKE_BINARY_DIR}" "TICKLAKE_SOURCE=${CMAKE_SOURCE_DIR}"
-  "LLVM_PROFILE_FILE=${CMAKE_BINARY_DIR}/profiles/%4m.profraw" "PYTHONDONTWRITEBYTECODE=1")
+  "LLVM_PROFILE_FILE=${CMAKE_BINARY_DIR}/profiles/%4m.profraw" "PYTHONDONTWRITEBYTECODE=1"
+  "TICKLAKE_RELIABILITY_SCALE=0.05")
 set(slow_factor 1)
 if(TL_SANITIZE)
   set(slow_factor 5)
@@ -58,14 +59,20 @@ if(TL_TESTS)
   tl_test(tidy 120 tidy ${python} tests/tidy/tidy.py)
   tl_test(tidy.exports 120 tidy ${python} tests/tidy/exports.py $<TARGET_FILE:ticklake>)
   tl_test(tidy.self 120 tidy ${python} tests/tidy/test_tidy.py)
-  foreach(folder cli pipeline interop reliability)
-    file(GLOB_RECURSE files CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/${folder}/test_*.py")
-    if(files AND TARGET ticklake_cli)
-      tl_test(${folder} 900 ${folder} ${python} -m pytest -q -p no:cacheprovider tests/${folder})
-    endif()
-  endforeach()
+  if(TARGET ticklake_cli)
+    file(GLOB_RECURSE files CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/test_*.py")
+    foreach(file ${files})
+      file(RELATIVE_PATH path ${CMAKE_SOURCE_DIR}/tests ${file})
+      string(REGEX MATCH "^[^/]+" folder ${path})
+      if(folder MATCHES "^(cli|pipeline|interop|reliability)$")
+        string(REGEX REPLACE "/test_(.*)\\.py$" ".\\1" name ${path})
+        tl_test(${name} 900 ${folder} ${python} -m pytest -q -p no:cacheprovider tests/${path})
+      endif()
+    endforeach()
+  endif()
 endif()
 
+add_custom_target(fuzzers)
 tl_sources(fuzz_sources tests/fuzz)
 list(FILTER fuzz_sources INCLUDE REGEX "_fuzz\\.c$")
 foreach(source ${fuzz_sources})
@@ -75,6 +82,7 @@ foreach(source ${fuzz_sources})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE tl_ours tl_engine)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  add_dependencies(fuzzers ${name})
   if(TL_FUZZ)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   else()

@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/checksum.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/io.h"
@@ -26,7 +27,7 @@ typedef struct file_task { /* one file of the group */
   tl_slice *slices;
   size_t slice_count, slice_max;
   tl_parquet_summary summary;
-  char checksum[33];
+  char checksum[TL_CHECKSUM_TEXT_MAX];
   int64_t rows_changed;
   bool written, recorded; /* recorded: the ledger's row of it must be (re)written */
   tl_status status;
@@ -102,47 +103,18 @@ void tl_commit_totals_of(const tl_commit *c, tl_commit_totals *out) { *out = c->
 
 const char *tl_commit_file(const tl_commit *c, size_t i) { return i < c->file_count ? c->files[i] : NULL; }
 
-/* ---- checksums ---- */
-
-static void hex_of(XXH128_hash_t hash, char out[33]) {
-  snprintf(out, 33, "%016llx%016llx", (unsigned long long)hash.high64, (unsigned long long)hash.low64);
-}
-
-tl_status tl_commit_checksum(const char *path, char out[33], int64_t *bytes, tl_error *err) {
-  enum { CHUNK_BYTES = 1 << 18 };
-  int fd = -1;
-  tl_status st = tl_io_open(path, O_RDONLY, 0, &fd, err);
-  if (st) return st;
-  char *chunk = tl_alloc(CHUNK_BYTES);
-  XXH3_state_t *state = XXH3_createState();
-  *bytes = 0;
-  if (!chunk || !state) st = tl_fail(err, TL_ENOMEM, "cannot read '%s'", path);
-  else XXH3_128bits_reset(state);
-  for (size_t got = 1; !st && got;) {
-    st = tl_io_pread(fd, path, chunk, CHUNK_BYTES, *bytes, &got, err);
-    if (st) break;
-    XXH3_128bits_update(state, chunk, got);
-    *bytes += (int64_t)got;
-  }
-  if (!st) hex_of(XXH3_128bits_digest(state), out);
-  XXH3_freeState(state);
-  tl_free(chunk);
-  tl_io_close(fd, path, NULL);
-  return st;
-}
-
 /* ---- one file ---- */
 
 typedef struct aside { /* the new file while it is written */
   char *path;
   int fd;
-  XXH3_state_t *hash;
+  tl_checksum *hash;
   int64_t bytes;
 } aside;
 
 static tl_status aside_sink(void *to, const void *data, size_t len, tl_error *err) {
   aside *a = to;
-  XXH3_128bits_update(a->hash, data, len);
+  tl_checksum_add(a->hash, data, len);
   a->bytes += (int64_t)len;
   return tl_io_write(a->fd, a->path, data, len, err);
 }
@@ -204,9 +176,9 @@ static tl_status encode(file_task *task, const char *path, bool exists, aside *a
 
 /* The new file came out byte-equal to the old one: then nothing is changed on disk. */
 static tl_status same_as_old(const char *path, const file_task *task, int64_t bytes, bool *same, tl_error *err) {
-  char old[33];
+  char old[TL_CHECKSUM_TEXT_MAX];
   int64_t old_bytes = 0;
-  tl_status st = tl_commit_checksum(path, old, &old_bytes, err);
+  tl_status st = tl_checksum_file(path, old, &old_bytes, err);
   *same = !st && old_bytes == bytes && !strcmp(old, task->checksum);
   return st;
 }
@@ -215,7 +187,7 @@ static tl_status write_file(file_task *task, tl_error *err) {
   tl_commit *c = task->commit;
   char *path = tl_io_join(c->lake, task->path);
   char *folder = path ? tl_strndup(path, (size_t)(strrchr(path, '/') - path)) : NULL;
-  aside a = {.fd = -1, .hash = XXH3_createState()};
+  aside a = {.fd = -1, .hash = tl_checksum_open()};
   tl_buf name = {0};
   bool made = false, same = false, exists = false;
   tl_io_info info;
@@ -224,7 +196,6 @@ static tl_status write_file(file_task *task, tl_error *err) {
     st = tl_fail(err, TL_ENOMEM, "cannot write '%s'", task->path);
     goto done;
   }
-  XXH3_128bits_reset(a.hash);
   if ((st = tl_io_mkdirs(folder, err)) != TL_OK) goto done;
   const char *base = path + strlen(folder) + 1;
   if ((st = remove_leftovers(folder, base, err)) != TL_OK) goto done;
@@ -243,7 +214,7 @@ static tl_status write_file(file_task *task, tl_error *err) {
   if ((st = tl_io_open(a.path, O_WRONLY | O_CREAT | O_TRUNC, 0644, &a.fd, err)) != TL_OK) goto done;
   made = true;
   if ((st = encode(task, path, exists, &a, err)) != TL_OK) goto done;
-  hex_of(XXH3_128bits_digest(a.hash), task->checksum);
+  tl_checksum_text(a.hash, task->checksum);
   task->recorded = true;
   if (exists && (st = same_as_old(path, task, a.bytes, &same, err)) != TL_OK) goto done;
   if (same) goto done;
@@ -256,7 +227,7 @@ done:
   if (st) task->recorded = task->written; /* renamed but not known durable: still what the folder holds */
   tl_io_close(a.fd, path, NULL);
   if (made) tl_io_unlink(a.path, NULL);
-  XXH3_freeState(a.hash);
+  tl_checksum_close(a.hash);
   tl_buf_deinit(&name);
   tl_free(folder);
   tl_free(path);

@@ -11,6 +11,7 @@
  * Not here: planning, fetching; adopting foreign files (run/adopt.c). */
 #ifndef TL_COMMIT_COMMIT_H
 #define TL_COMMIT_COMMIT_H
+#include "base/checksum.h"
 #include "batch/batch.h"
 #include "batch/words.h"
 #include "ledger/ledger.h"
@@ -22,7 +23,7 @@ typedef struct tl_piece { /* what is known of [range) of one symbol, whole; owns
   tl_coverage state;
   tl_batch rows;            /* ascending time, unique times for bars and quotes_1s */
   int64_t wire_rows, bytes, pages, asked_ns;
-  char hash[33];            /* xxh3-128 of the pages' text */
+  char hash[TL_CHECKSUM_TEXT_MAX]; /* xxh3-128 of the pages' text */
   char *answer;             /* NULL, or the vendor's words */
   tl_buf rejects;           /* JSON lines */
   int64_t rejected;
@@ -56,7 +57,4 @@ void tl_commit_totals_of(const tl_commit *commit, tl_commit_totals *out);
 /* i-th different file written, relative to the lake, in order of first writing; NULL past the end. */
 const char *tl_commit_file(const tl_commit *commit, size_t i);
 void tl_commit_close(tl_commit *commit); /* NULL is fine */
-
-/* xxh3-128 of a file's bytes as 32 hex digits. */
-tl_status tl_commit_checksum(const char *path, char out[33], int64_t *bytes, tl_error *err);
 #endif

@@ -23,7 +23,7 @@ static bool take_header(slot *s, const char *line, size_t len) {
   s->received_bytes += len;
   s->header_bytes += len;
   if (s->header_bytes > s->limits->header_bytes_max) return refuse(s, TL_ENET, "the answer's header does not end");
-  return http_header_take(&s->answer, line, len);
+  return tl_http_header_take(&s->answer, line, len);
 }
 
 static bool take_body(slot *s, const char *data, size_t len) {
@@ -52,7 +52,7 @@ static const char *environment(const char *name) {
   return value && *value ? value : NULL;
 }
 
-tl_status slot_open(slot *s, const tl_http_options *limits, struct curl_slist *headers, tl_error *err) {
+tl_status tl_http_slot_open(slot *s, const tl_http_options *limits, struct curl_slist *headers, tl_error *err) {
   s->limits = limits;
   s->easy = curl_easy_init();
   if (!s->easy) return tl_fail(err, TL_ENOMEM, "cannot make a transfer");
@@ -82,18 +82,18 @@ tl_status slot_open(slot *s, const tl_http_options *limits, struct curl_slist *h
   if ((ca = environment("SSL_CERT_DIR")) != NULL) SET(CURLOPT_CAPATH, ca);
 #undef SET
   if (!rc) return TL_OK;
-  slot_close(s);
+  tl_http_slot_close(s);
   return rc == CURLE_OUT_OF_MEMORY ? tl_fail(err, TL_ENOMEM, "cannot make a transfer")
                                    : tl_fail(err, TL_EINTERNAL, "curl refused an option: %s", curl_easy_strerror(rc));
 }
 
-void slot_close(slot *s) {
+void tl_http_slot_close(slot *s) {
   curl_easy_cleanup(s->easy);
   s->easy = NULL;
   tl_buf_deinit(&s->answer.body);
 }
 
-tl_status slot_aim(slot *s, const char *url, void *user, tl_buf *body, tl_error *err) {
+tl_status tl_http_slot_aim(slot *s, const char *url, void *user, tl_buf *body, tl_error *err) {
   bool https = !strncmp(url, "https:", 6);
   CURLcode rc = CURLE_OK;
 #define SET(option, value) rc = rc ? rc : curl_easy_setopt(s->easy, option, value)
@@ -106,7 +106,7 @@ tl_status slot_aim(slot *s, const char *url, void *user, tl_buf *body, tl_error 
   s->answer = (tl_http_answer){.user = user, .body = *body};
   *body = (tl_buf){0};
   tl_buf_clear(&s->answer.body);
-  http_header_reset(&s->answer);
+  tl_http_header_reset(&s->answer);
   s->curl_text[0] = 0;
   s->header_bytes = 0;
   s->received_bytes = s->mark_bytes = 0;
@@ -138,7 +138,7 @@ static void explain_failure(slot *s, CURLcode result) {
            result == CURLE_PEER_FAILED_VERIFICATION ? "; for a CA of your own set CURL_CA_BUNDLE to its file" : "");
 }
 
-void slot_finish(slot *s, CURLcode result) {
+void tl_http_slot_finish(slot *s, CURLcode result) {
   tl_http_answer *a = &s->answer;
   long code = 0;
   curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &code);
@@ -160,7 +160,7 @@ void slot_finish(slot *s, CURLcode result) {
   }
 }
 
-bool slot_overdue(slot *s, int64_t now_ns) {
+bool tl_http_slot_overdue(slot *s, int64_t now_ns) {
   tl_http_answer *a = &s->answer;
   if (!s->received_bytes) {
     curl_off_t sent_us = 0; /* 0: still connecting, or waiting for a connection to share */

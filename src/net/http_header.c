@@ -57,14 +57,14 @@ static const struct {
     {"x-ratelimit-reset", take_rate_reset},
 };
 
-void http_header_reset(tl_http_answer *a) {
+void tl_http_header_reset(tl_http_answer *a) {
   a->gzip = false;
   a->retry_after_ns = a->rate_limit = a->rate_remaining = a->rate_reset_s = -1;
 }
 
-bool http_header_take(tl_http_answer *answer, const char *line, size_t len) {
+bool tl_http_header_take(tl_http_answer *answer, const char *line, size_t len) {
   if (len > 5 && !memcmp(line, "HTTP/", 5)) { /* a 1xx answer may come before the real one */
-    http_header_reset(answer);
+    tl_http_header_reset(answer);
     return true;
   }
   const char *colon = memchr(line, ':', len);

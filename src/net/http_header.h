@@ -5,7 +5,7 @@
 
 /* Takes one header line (without need of its CRLF) into the answer. A status line starts the answer anew. False: the
  * answer cannot be used (a content coding we did not ask for); answer->reason says why. */
-bool http_header_take(tl_http_answer *answer, const char *line, size_t len);
+bool tl_http_header_take(tl_http_answer *answer, const char *line, size_t len);
 
-void http_header_reset(tl_http_answer *answer); /* no header seen */
+void tl_http_header_reset(tl_http_answer *answer); /* no header seen */
 #endif

@@ -21,10 +21,10 @@ typedef struct slot {
 } slot;
 
 /* Makes the curl handle of a fresh slot. `headers` is borrowed for the slot's life. */
-tl_status slot_open(slot *s, const tl_http_options *limits, struct curl_slist *headers, tl_error *err);
-void slot_close(slot *s);
+tl_status tl_http_slot_open(slot *s, const tl_http_options *limits, struct curl_slist *headers, tl_error *err);
+void tl_http_slot_close(slot *s);
 
-tl_status slot_aim(slot *s, const char *url, void *user, tl_buf *body, tl_error *err); /* ready to go; takes body's memory */
-void slot_finish(slot *s, CURLcode result);  /* fills the answer's status and code */
-bool slot_overdue(slot *s, int64_t now_ns);  /* a time-out has passed: answer says which */
+tl_status tl_http_slot_aim(slot *s, const char *url, void *user, tl_buf *body, tl_error *err); /* ready to go; takes body's memory */
+void tl_http_slot_finish(slot *s, CURLcode result);  /* fills the answer's status and code */
+bool tl_http_slot_overdue(slot *s, int64_t now_ns);  /* a time-out has passed: answer says which */
 #endif

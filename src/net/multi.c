@@ -93,7 +93,7 @@ void tl_http_close(tl_http *http) {
   if (!http) return;
   for (size_t i = 0; i < http->slot_count; i++) {
     if (http->slots[i]->state == SLOT_ACTIVE) curl_multi_remove_handle(http->multi, http->slots[i]->easy);
-    slot_close(http->slots[i]);
+    tl_http_slot_close(http->slots[i]);
     tl_free(http->slots[i]);
   }
   tl_free(http->slots);
@@ -115,7 +115,7 @@ static tl_status free_slot(tl_http *http, slot **out, tl_error *err) {
   http->slots = grown;
   slot *fresh = tl_calloc(1, sizeof *fresh);
   if (!fresh) return tl_fail(err, TL_ENOMEM, "cannot make a transfer");
-  tl_status st = slot_open(fresh, &http->limits, http->headers, err);
+  tl_status st = tl_http_slot_open(fresh, &http->limits, http->headers, err);
   if (st) {
     tl_free(fresh);
     return st;
@@ -129,7 +129,7 @@ static void finish(tl_http *http, slot *s, CURLcode result) {
     http->active--;
     curl_multi_remove_handle(http->multi, s->easy);
   }
-  slot_finish(s, result);
+  tl_http_slot_finish(s, result);
   s->state = SLOT_FINISHED;
   s->next_finished = NULL;
   *http->last_finished = s;
@@ -147,7 +147,7 @@ tl_status tl_http_send(tl_http *http, const char *url, void *user, tl_error *err
   if (st) return st;
   tl_buf body = {0};
   if (http->spare_count) body = http->spares[--http->spare_count];
-  st = slot_aim(s, url, user, &body, err);
+  st = tl_http_slot_aim(s, url, user, &body, err);
   tl_buf_deinit(&body);
   if (st) return st;
   if (tl_fault_hit(TL_SEAM_NET)) {
@@ -179,7 +179,7 @@ static tl_status perform(tl_http *http, tl_error *err) {
   if (now_ns < http->look_at_ns) return TL_OK;
   http->look_at_ns = now_ns + LOOK_NS;
   for (size_t i = 0; i < http->slot_count; i++)
-    if (http->slots[i]->state == SLOT_ACTIVE && slot_overdue(http->slots[i], now_ns)) finish(http, http->slots[i], CURLE_OPERATION_TIMEDOUT);
+    if (http->slots[i]->state == SLOT_ACTIVE && tl_http_slot_overdue(http->slots[i], now_ns)) finish(http, http->slots[i], CURLE_OPERATION_TIMEDOUT);
   return TL_OK;
 }
 

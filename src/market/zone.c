@@ -204,9 +204,9 @@ static const char *zone_parse(const unsigned char *p, size_t len, tl_zone *zone)
 static const struct {
   int year_first, year_last;
   const char *rule;
-} us_eastern[] = { /* Uniform Time Act and its changes; from 2007 on the footer counts */
+} us_eastern[] = { /* Uniform Time Act and its changes; the footer goes on from the end of 2007 */
   {1967, 1973, "EST5EDT,M4.5.0,M10.5.0"}, {1974, 1974, "EST5EDT,J6,M10.5.0"},     {1975, 1975, "EST5EDT,J54,M10.5.0"},
-  {1976, 1986, "EST5EDT,M4.5.0,M10.5.0"}, {1987, 2006, "EST5EDT,M4.1.0,M10.5.0"},
+  {1976, 1986, "EST5EDT,M4.5.0,M10.5.0"}, {1987, 2006, "EST5EDT,M4.1.0,M10.5.0"}, {2007, 2007, "EST5EDT,M3.2.0,M11.1.0"},
 };
 
 static void rules_only(tl_zone *zone, const char *footer) {

@@ -87,7 +87,7 @@ void tl_batch_drop_head(tl_batch *batch, size_t rows) {
     uint8_t *valid = batch->columns[c].valid;
     if (!valid) continue;
     for (size_t row = 0; row < left; row++) {
-      unsigned bit = (valid[(row + rows) >> 3] >> ((row + rows) & 7u)) & 1u;
+      unsigned bit = ((unsigned)valid[(row + rows) >> 3] >> ((row + rows) & 7u)) & 1u;
       valid[row >> 3] = (uint8_t)((valid[row >> 3] & ~(1u << (row & 7u))) | (bit << (row & 7u)));
     }
     mark_valid(valid, left, batch->rows_max);

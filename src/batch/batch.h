@@ -54,7 +54,7 @@ size_t tl_batch_lower_bound(const tl_batch *batch, size_t begin, size_t end, int
 bool tl_batch_rows_equal(const tl_batch *x, size_t a, const tl_batch *y, size_t b);
 
 static inline bool tl_column_valid(const tl_column *c, size_t row) {
-  return !c->valid || ((c->valid[row >> 3] >> (row & 7u)) & 1u);
+  return !c->valid || (((unsigned)c->valid[row >> 3] >> (row & 7u)) & 1u);
 }
 static inline void tl_column_set_null(tl_column *c, size_t row) {
   c->valid[row >> 3] = (uint8_t)(c->valid[row >> 3] & ~(1u << (row & 7u)));

@@ -45,6 +45,13 @@ typedef struct tl_page { /* one decoded page; reuse one per worker: memory is ke
 void tl_page_init(tl_page *page, tl_words *words);
 void tl_page_clear(tl_page *page, tl_kind kind); /* empty, ready for rows of this kind */
 void tl_page_deinit(tl_page *page);
+size_t tl_page_rows(const tl_page *page); /* rows that belong to a run; the batch may hold more (see decode/) */
+
+/* For decoders: while a page is built, symbols and rows are borrowed from the ask and the body; seal copies them into
+ * `names`, once, when the page is whole. */
+tl_status tl_page_add_run(tl_page *page, const char *symbol, size_t begin, size_t end, tl_error *err);
+tl_status tl_page_add_reject(tl_page *page, const char *symbol, tl_text row, const char *reason, tl_error *err);
+tl_status tl_page_seal(tl_page *page, tl_error *err);
 
 typedef struct tl_refusal { /* what an answer other than 200 says */
   char text[200];           /* the vendor's own message, one line, no tags */

@@ -94,11 +94,17 @@ tl_status tl_fetch_add(tl_fetch *fetch, const tl_chain_ops *ops, void *chain, co
  * on. May be called again after more tl_fetch_add. */
 tl_status tl_fetch_run(tl_fetch *fetch, tl_error *err);
 
+/* Only inside page(), after decoding and before a row is kept: TL_EDECODE when the provider gave this token earlier in
+ * this chain (return it, and the page is asked again). A page() that does not ask still never goes in circles, but then
+ * its rows are kept already and the chain can only fail. NULL is fine. */
+tl_status tl_fetch_token_check(const char *token, tl_error *err);
+
 void tl_fetch_wakeup(tl_fetch *fetch);                                        /* any thread, not from a signal handler */
 void tl_fetch_counters(const tl_fetch *fetch, tl_fetch_counts *out);          /* any thread */
 void tl_fetch_close(tl_fetch *fetch);                                         /* NULL is fine; not while it runs */
 
 /* One whole answer from the same origin with the same headers, retries and budget (assets, calendar): plain text with
- * a NUL in `body`. For use while tl_fetch_run is not running. TL_ENOTFOUND for 404. */
+ * a NUL in `body`. Runs the chains that were added, too, so call it before
+ * tl_fetch_add; not while tl_fetch_run runs. TL_ENOTFOUND for 404. */
 tl_status tl_fetch_get(tl_fetch *fetch, const char *path_and_query, tl_buf *body, tl_error *err);
 #endif

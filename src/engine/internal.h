@@ -1,0 +1,24 @@
+/* internal.h - what the files of engine/ share: connections, statements, DuckDB's texts as tl_errors. */
+#ifndef TL_ENGINE_INTERNAL_H
+#define TL_ENGINE_INTERNAL_H
+#include <duckdb.h>
+
+#include "base/buf.h"
+#include "engine/engine.h"
+
+struct tl_engine {
+  duckdb_database database;
+};
+
+tl_status tl_engine_connect(tl_engine *engine, duckdb_connection *out, tl_error *err);
+
+/* DuckDB's message as TL_ESQL, or TL_ENOMEM when it says so. */
+tl_status tl_engine_fail(tl_error *err, const char *message);
+
+/* Runs the statements of sql; *last is the last one's result, to be destroyed also after a failure. */
+tl_status tl_engine_execute(duckdb_connection connection, const char *sql, const tl_value *values, size_t value_count,
+                            bool streaming, duckdb_result *last, tl_error *err);
+
+/* Adds in_session to the catalog. */
+tl_status tl_engine_add_session(duckdb_connection connection, tl_error *err);
+#endif

@@ -3,6 +3,7 @@
 #   tests/fuzz/NAME_fuzz.c      preset fuzz: a libFuzzer program; else a program that runs the corpus as a test
 #   tests/tidy                  the include rule and its like
 #   tests/{pipeline,cli,interop,reliability}/test_NAME.py   one ctest each, pytest of .deps/venv
+#   tests/interop/NAME.c        a program the test beside it runs: tests/NAME below the build's folder
 # pytest gets TICKLAKE_BIN, TICKLAKE_LIB (this build's program and library), TICKLAKE_BUILD, TICKLAKE_SOURCE.
 enable_testing()
 
@@ -50,6 +51,14 @@ if(TL_TESTS)
     endif()
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     tl_test(${name} 120 unit ${name})
+  endforeach()
+
+  tl_sources(helper_sources tests/interop)
+  foreach(source ${helper_sources})
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE tl_ours tl_engine)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   endforeach()
 
   set(python ${CMAKE_SOURCE_DIR}/.deps/venv/bin/python)

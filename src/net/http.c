@@ -122,8 +122,7 @@ static const struct {
 } meanings[] = {
     {CURLE_OUT_OF_MEMORY, TL_ENOMEM, true},         {CURLE_PEER_FAILED_VERIFICATION, TL_ENET, true},
     {CURLE_SSL_CACERT_BADFILE, TL_EUSAGE, true},    {CURLE_SSL_ISSUER_ERROR, TL_ENET, true},
-    {CURLE_UNSUPPORTED_PROTOCOL, TL_EUSAGE, true},  {CURLE_URL_MALFORMAT, TL_EUSAGE, true},
-    {CURLE_BAD_FUNCTION_ARGUMENT, TL_EINTERNAL, true},
+    {CURLE_URL_MALFORMAT, TL_EUSAGE, true},         {CURLE_BAD_FUNCTION_ARGUMENT, TL_EINTERNAL, true},
 };
 
 static void explain_failure(slot *s, CURLcode result) {

@@ -142,7 +142,7 @@ static void random_doubles_equal_the_c_librarys(void **state) {
     size_t len = random_number(&prng, text);
     double value = 0, expected = strtod(text, NULL);
     tl_number_status status = tl_number_f64(text, len, &value);
-    if (status != (isinf(expected) ? RANGE : OK) || (!status && memcmp(&value, &expected, sizeof value))) fail_msg("%s", text);
+    if ((int)status != (isinf(expected) ? RANGE : OK) || (!status && memcmp(&value, &expected, sizeof value))) fail_msg("%s", text);
   }
 }
 

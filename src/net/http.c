@@ -128,6 +128,10 @@ static const struct {
 static void explain_failure(slot *s, CURLcode result) {
   tl_http_answer *a = &s->answer;
   a->status = TL_ENET;
+  if (result == CURLE_OUT_OF_MEMORY && s->header_bytes && !a->bytes) { /* curl's word for a line over its limit */
+    refuse(s, TL_ENET, "a header line of the answer does not end");
+    return;
+  }
   for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
     if (meanings[i].code == result) {
       a->status = meanings[i].status;

@@ -178,7 +178,7 @@ int main(int argc, char **argv) {
     styles[c] = (style){(int)tl_prng_below(&prng, STYLES), nulls[tl_prng_below(&prng, 5)], 15000};
   styles[0].at = -INT64_C(1234567890123456789);
 
-  tl_parquet *writer;
+  tl_parquet *writer = NULL;
   tl_parquet_summary summary;
   tl_batch batch;
   tl_batch_init(&batch, options.kind);

@@ -80,7 +80,7 @@ class Tidy(unittest.TestCase):
         self.assertEqual(self.wrong({"src/base/a.c": text}), [])
 
     def test_two_files_of_one_name(self):
-        self.assert_one(self.wrong({"src/net/a.c": "", "src/plan/a.c": ""}), "src/plan/a.c:1:", "net/a.c")
+        self.assert_one(self.wrong({"src/net/a.c": "", "src/plan/a.c": "", "sim/a.c": ""}), "src/plan/a.c:1:", "net/a.c")
 
     def test_note_of_unfinished_work(self):
         self.assert_one(self.wrong({"src/net/a.c": "int x;\n// TO" + "DO later\n"}), "src/net/a.c:2:", "unfinished")

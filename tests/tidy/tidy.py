@@ -12,7 +12,8 @@
 
    A folder that is not drawn, an edge that is not drawn and a ring of edges are errors.
 2. Banned functions, each with what to use instead (BANNED).
-3. No two files of one name, so that a stack trace names its file; parallel folders (src/provider/*) may agree.
+3. No two files of one name, so that a stack trace names its file; parallel folders (src/provider/*) may agree, and
+   the simulator, which never shares a process's work with the engine, has names of its own.
 4. No note of unfinished work.
 5. Each public header compiles alone, as C17 and as C++17.
 """
@@ -146,10 +147,11 @@ def check_names(paths, root):
         where = where_of(path, root)
         folder = where.rpartition("/")[0]
         group = next((p for p in PARALLEL if fnmatch.fnmatch(folder, p)), "")
-        for other in seen.setdefault(path.name, []):
+        others = seen.setdefault((where.startswith("sim/"), path.name), [])
+        for other in others:
             if not group or other[1] != group:
                 yield path, 1, f"there is another file of this name: {other[0]}"
-        seen[path.name].append((where, group))
+        others.append((where, group))
 
 
 def check_headers(root):

@@ -34,10 +34,12 @@ typedef struct tl_job {
   void *user;
 } tl_job;
 
-/* Reads the options. fix_layout: record the layout in the ledger (import), else only check (plan). ledger may be NULL
- * for a lake that does not exist yet. */
+/* Reads the options; symbols "-" leaves them to the caller. Touches nothing of the lake but stored indices. */
 tl_status tl_job_init(tl_job *job, tl_run_lake *lake, const tl_import_options *options, tl_error *err);
 void tl_job_deinit(tl_job *job); /* {0} is fine */
-/* As the ledger's source of this job's dataset; fills in what the options left open from what is recorded. */
+/* Fixes layout and source in the ledger, or TL_EUSAGE when the lake or dataset has another. */
 tl_status tl_job_claim(tl_job *job, tl_ledger *ledger, tl_error *err);
+
+/* index.c: SYMBOLS of a command: a list, @file, or index:NAME of this lake (members of today). */
+tl_status tl_run_symbols_parse(tl_run_lake *lake, const char *argument, tl_symbols *out, tl_error *err);
 #endif

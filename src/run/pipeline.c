@@ -170,8 +170,9 @@ static void take_totals(tl_pipeline *p) {
 /* The first thing that went wrong names the run: a stopped pipeline, then commit, then fetch. */
 static tl_status run_stages(tl_pipeline *p, const tl_plan *plan, tl_error *err) {
   tl_error commit_error = {0}, fetch_error = {0};
-  tl_status fetched = add_plan(p, plan, &fetch_error);
-  if (!fetched) fetched = tl_fetch_run(p->fetch, &fetch_error);
+  tl_status added = add_plan(p, plan, &fetch_error);
+  if (added) tl_pipeline_stop(p, added, &fetch_error); /* the chains added so far still have to end */
+  tl_status fetched = tl_fetch_run(p->fetch, &fetch_error);
   tl_status committed = tl_committer_finish(p->committer, &commit_error);
   if (p->status) {
     if (err) *err = p->error;

@@ -50,6 +50,12 @@ void tl_clock_sleep_ns(int64_t ns) {
   }
 }
 
+void tl_clock_wait(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t ns) {
+  int64_t until_ns = read_clock(CLOCK_REALTIME) + ns; /* a stepped clock wakes the caller early or late once */
+  struct timespec until = {.tv_sec = (time_t)(until_ns / TL_NS_PER_S), .tv_nsec = (long)(until_ns % TL_NS_PER_S)};
+  pthread_cond_timedwait(changed, lock, &until);
+}
+
 void tl_clock_fake_start(int64_t now_ns) {
   atomic_store(&fake_now_ns, now_ns);
   atomic_store(&fake_mono_ns, TL_NS_PER_S);

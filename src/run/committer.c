@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -33,13 +32,6 @@ static bool due(const tl_committer *c) {
   return c->closing || c->starved || c->queued * 2 >= c->budget || tl_clock_mono_ns() - c->first_ns >= group_age_ns;
 }
 
-static void wait_a_while(tl_committer *c) {
-  struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_sec += 1; /* only the age of a group needs a look at the clock */
-  pthread_cond_timedwait(&c->changed, &c->lock, &until);
-}
-
 static void commit_pieces(tl_committer *c, tl_piece *pieces, size_t count) {
   tl_error err = {0};
   tl_status st = c->status;
@@ -63,7 +55,8 @@ static void *work(void *argument) {
   tl_committer *c = argument;
   pthread_mutex_lock(&c->lock);
   for (;;) {
-    while (!due(c) && !c->closing) wait_a_while(c);
+    while (!due(c) && !c->closing) /* only the age of a group needs a look at the clock */
+      tl_clock_wait(&c->changed, &c->lock, TL_NS_PER_S);
     if (!c->count) break;
     tl_piece *pieces = c->pieces;
     size_t count = c->count;
@@ -151,7 +144,7 @@ void tl_committer_wait(tl_committer *c) {
   while (c->held >= c->budget * 2 && (c->count || c->busy) && !c->status) {
     c->starved = true;
     pthread_cond_broadcast(&c->changed);
-    wait_a_while(c);
+    tl_clock_wait(&c->changed, &c->lock, TL_NS_PER_S);
   }
   pthread_mutex_unlock(&c->lock);
 }

@@ -82,6 +82,10 @@ static void on_answer(tl_fetch *f, tl_http_answer *a) {
   tl_link *link = a->user;
   tl_refusal said = {0};
   atomic_fetch_add(&f->counts.bytes, a->bytes);
+  if (a->sends > 1) { /* curl tried again by itself on a fresh connection */
+    atomic_fetch_add(&f->counts.requests, a->sends - 1);
+    atomic_fetch_add(&f->counts.retries, a->sends - 1);
+  }
   link->why = (tl_error){0};
   if (a->status) {
     tl_fail(&link->why, a->status, "%s", a->reason);

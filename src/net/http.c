@@ -47,6 +47,13 @@ static bool take_body(slot *s, const char *data, size_t len) {
 static size_t on_header(char *line, size_t size, size_t count, void *s) { return take_header(s, line, size * count) ? size * count : 0; }
 static size_t on_body(char *data, size_t size, size_t count, void *s) { return take_body(s, data, size * count) ? size * count : 0; }
 
+static int on_request(void *argument, char *remote_ip, char *local_ip, int remote_port, int local_port) {
+  slot *s = argument;
+  (void)remote_ip, (void)local_ip, (void)remote_port, (void)local_port;
+  s->answer.sends++;
+  return CURL_PREREQFUNC_OK;
+}
+
 static const char *environment(const char *name) {
   const char *value = getenv(name);
   return value && *value ? value : NULL;
@@ -64,6 +71,8 @@ tl_status tl_http_slot_open(slot *s, const tl_http_options *limits, struct curl_
   SET(CURLOPT_WRITEDATA, s);
   SET(CURLOPT_HEADERFUNCTION, on_header);
   SET(CURLOPT_HEADERDATA, s);
+  SET(CURLOPT_PREREQFUNCTION, on_request);
+  SET(CURLOPT_PREREQDATA, s);
   SET(CURLOPT_HTTPHEADER, headers); /* asks for gzip itself: curl must not decompress, workers do */
   SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* keys are not for the proxy */
   SET(CURLOPT_USERAGENT, "ticklake");

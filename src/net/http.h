@@ -35,6 +35,7 @@ typedef struct tl_http_answer {
   int64_t retry_after_ns; /* from now; -1: absent or not understood */
   int64_t rate_limit, rate_remaining, rate_reset_s; /* X-RateLimit-*; -1: absent. reset in seconds since 1970 */
   uint64_t bytes;      /* of body received */
+  uint32_t sends;      /* requests sent: 0 when none got out, 2 and more when a kept connection turned out dead */
   int64_t elapsed_ns;  /* from tl_http_send */
   char reason[256];    /* why status is not TL_OK */
 } tl_http_answer;

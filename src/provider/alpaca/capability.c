@@ -21,7 +21,7 @@ const tl_provider tl_alpaca = {
   .fresh_delay_ns = INT64_C(16) * 60 * TL_NS_PER_S,      /* the rule says 15 minutes; one more for the clock's error */
   .url = tl_alpaca_url,
   .headers = tl_alpaca_headers,
-  .page = tl_alpaca_page_plain,
+  .page = tl_alpaca_page,
   .refusal = tl_alpaca_refusal,
   .symbol_ok = tl_alpaca_symbol_ok,
 };

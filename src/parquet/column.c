@@ -6,7 +6,7 @@
 
 #include "parquet/encode.h"
 
-enum { PAGE_ENTRIES = 20480, LIST_PAGE_ENTRIES = 3 * PAGE_ENTRIES, DISTINCT_MAX = 65536, DEF_LIST_ITEM = 3 };
+enum { PAGE_ENTRIES = 20480, LIST_PAGE_ENTRIES = 3 * PAGE_ENTRIES, DISTINCT_MAX = 65536, SAMPLE = 2048, DEF_LIST_ITEM = 3 };
 
 typedef struct values { /* of one chunk, without NULLs */
   size_t count, entries;
@@ -196,34 +196,76 @@ static bool spans_too_far(const tl_chunk *chunk) { /* max - min does not fit: so
   return chunk->bound_bits[1] - chunk->bound_bits[0] > INT64_MAX;
 }
 
-static tl_status put_dictionary(tl_encoder *e, values *v, tl_chunk *chunk, tl_error *err) {
-  v->index = (const uint32_t *)(const void *)e->index.data;
-  v->index_width = tl_bit_width(e->dict.count - 1);
-  if (!v->index_width) v->index_width = 1; /* 0 bits is legal, but not all readers have met it */
+/* Bits of an index as written: minimal, but a width next to a byte's is rounded up, so that zstd sees whole symbols. */
+static unsigned index_width(uint32_t distinct) {
+  static const uint8_t widths[33] = {1, 1, 2, 4, 4, 8, 8, 8, 8, 9, 10, 11, 12, 13, 16, 16, 16};
+  unsigned bits = tl_bit_width(distinct - 1);
+  return bits <= 16 ? widths[bits] : bits;
+}
+
+static tl_status put_dictionary(tl_encoder *e, tl_chunk *chunk, tl_error *err) {
   chunk->encoding = TL_ENCODING_DICTIONARY;
   tl_status st = tl_buf_append(&e->pages->body, e->dict.values, e->dict.count * sizeof *e->dict.values, err);
   return st ? st : tl_pages_add_dictionary(e->pages, chunk, e->dict.count, err);
 }
 
-/* Estimated bytes after compression: an index costs its bits, an entry of a dictionary or a plain double what zstd
- * usually leaves of it. */
+/* Compressed bytes of `count` values in an encoding, as far as a sample of them tells. */
+static tl_status try_encoding(tl_encoder *e, int encoding, const values *v, double *bytes, tl_error *err) {
+  size_t count = v->count < SAMPLE ? v->count : SAMPLE, begin = (v->count - count) / 2, compressed = 0;
+  tl_buf *body = &e->pages->body;
+  tl_status st = put_values(body, encoding, v, begin, count, err);
+  if (!st) st = tl_pages_try(e->pages, &compressed, err);
+  *bytes = (double)compressed / (double)count * (double)v->count;
+  if (st || encoding != TL_ENCODING_DICTIONARY) return st;
+  count = e->dict.count < SAMPLE ? e->dict.count : SAMPLE;
+  st = tl_buf_append(body, e->dict.values, count * sizeof *e->dict.values, err);
+  if (!st) st = tl_pages_try(e->pages, &compressed, err);
+  *bytes += (double)compressed / (double)count * (double)e->dict.count;
+  return st;
+}
+
+/* Tried: the smallest of the encodings in `candidates`, a set of bits. */
+static tl_status choose(tl_encoder *e, unsigned candidates, const values *v, int *best, tl_error *err) {
+  double least = 0;
+  bool found = false;
+  *best = __builtin_ctz(candidates);
+  if (!(candidates & (candidates - 1))) return TL_OK;
+  for (; candidates; candidates &= candidates - 1) {
+    int encoding = __builtin_ctz(candidates);
+    double bytes = 0;
+    tl_status st = try_encoding(e, encoding, v, &bytes, err);
+    if (st) return st;
+    if (encoding == TL_ENCODING_PLAIN) bytes *= 1.1; /* eight bytes a value to compress and to read: must pay */
+    if (!found || bytes < least) *best = encoding, least = bytes;
+    found = true;
+  }
+  return TL_OK;
+}
+
+/* Times by differences; few distinct values by a dictionary, doubles nearly all distinct plain: known beforehand. */
 static tl_status put_numbers(tl_encoder *e, const tl_leaf *leaf, values *v, tl_chunk *chunk, tl_error *err) {
   bool time = leaf->kind == TL_LEAF_TIME_US || leaf->is_ns, real = leaf->kind == TL_LEAF_F64, fits = false;
-  size_t distinct_max = v->count * 5 / 8 < DISTINCT_MAX ? v->count * 5 / 8 : DISTINCT_MAX, entry_bytes = real ? 6 : 4;
+  size_t distinct_max = v->count * 5 / 8 < DISTINCT_MAX ? v->count * 5 / 8 : DISTINCT_MAX;
   tl_status st = TL_OK;
   if (!time) {
     st = reserve(&e->index, v->count, sizeof(uint32_t), err);
     if (!st) st = tl_dict_build(&e->dict, v->numbers, v->count, distinct_max, (uint32_t *)(void *)e->index.data, &fits, err);
     if (st) return st;
   }
-  if (fits) bound_numbers(leaf->kind, (const char *)e->dict.values, e->dict.count, chunk);
-  else bound_numbers(leaf->kind, v->numbers, v->count, chunk);
-  bool delta = !real && !spans_too_far(chunk);
-  size_t other = delta ? (time ? 0 : tl_delta_bytes(integers(v), v->count)) : v->count * 6;
-  size_t dictionary = fits ? v->count * tl_bit_width(e->dict.count) / 8 + e->dict.count * entry_bytes + 32 : SIZE_MAX;
-  if (dictionary < other) return put_dictionary(e, v, chunk, err);
-  chunk->encoding = delta ? TL_ENCODING_DELTA : TL_ENCODING_PLAIN;
-  return TL_OK;
+  if (fits) {
+    v->index = (const uint32_t *)(const void *)e->index.data;
+    v->index_width = index_width(e->dict.count);
+    bound_numbers(leaf->kind, (const char *)e->dict.values, e->dict.count, chunk);
+  } else {
+    bound_numbers(leaf->kind, v->numbers, v->count, chunk);
+  }
+  unsigned candidates = 1u << TL_ENCODING_PLAIN;
+  if (!real && !spans_too_far(chunk)) candidates |= 1u << TL_ENCODING_DELTA;
+  if (time) candidates = candidates & 1u << TL_ENCODING_DELTA ? 1u << TL_ENCODING_DELTA : candidates;
+  if (fits) candidates |= 1u << TL_ENCODING_DICTIONARY;
+  if (fits && e->dict.count <= (real ? v->count / 4 : 256)) candidates = 1u << TL_ENCODING_DICTIONARY;
+  st = choose(e, candidates, v, &chunk->encoding, err);
+  return st || chunk->encoding != TL_ENCODING_DICTIONARY ? st : put_dictionary(e, chunk, err);
 }
 
 /* ---- texts ---- */
@@ -233,8 +275,7 @@ static tl_status put_text_dictionary(tl_encoder *e, values *v, tl_chunk *chunk, 
   tl_buf *body = &e->pages->body;
   v->index = (const uint32_t *)(const void *)e->index.data;
   if (!texts->count) return TL_OK; /* no values: nothing to encode */
-  v->index_width = tl_bit_width(texts->count - 1);
-  if (!v->index_width) v->index_width = 1;
+  v->index_width = index_width(texts->count);
   chunk->encoding = TL_ENCODING_DICTIONARY;
   tl_status st = TL_OK;
   for (uint32_t i = 0; !st && i < texts->count; i++) {

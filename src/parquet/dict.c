@@ -27,17 +27,19 @@ static void put_slot(tl_dict *dict, uint64_t bits, uint32_t entry) {
   dict->slots[at] = entry;
 }
 
-static tl_status resize(tl_dict *dict, size_t slot_count, tl_error *err) {
-  size_t values_max = slot_count / 2 + 1;
-  uint64_t *values = tl_realloc_array(dict->values, values_max, sizeof *values);
-  if (!values) return tl_fail(err, TL_ENOMEM, "cannot grow a dictionary to %zu values", values_max);
-  dict->values = values;
-  dict->values_max = values_max;
-  uint32_t *slots = tl_realloc_array(dict->slots, slot_count, sizeof *slots);
-  if (!slots) return tl_fail(err, TL_ENOMEM, "cannot grow a dictionary to %zu values", values_max);
-  dict->slots = slots;
+/* All slots free, values kept: they are put back. */
+static tl_status use_slots(tl_dict *dict, size_t slot_count, tl_error *err) {
+  if (slot_count > dict->slots_max) {
+    uint64_t *values = tl_realloc_array(dict->values, slot_count / 2, sizeof *values);
+    if (!values) return tl_fail(err, TL_ENOMEM, "cannot grow a dictionary to %zu values", slot_count / 2);
+    dict->values = values;
+    uint32_t *slots = tl_realloc_array(dict->slots, slot_count, sizeof *slots);
+    if (!slots) return tl_fail(err, TL_ENOMEM, "cannot grow a dictionary to %zu values", slot_count / 2);
+    dict->slots = slots;
+    dict->slots_max = slot_count;
+  }
   dict->slot_count = slot_count;
-  memset(slots, 0, slot_count * sizeof *slots);
+  memset(dict->slots, 0, slot_count * sizeof *dict->slots);
   for (uint32_t i = 0; i < dict->count; i++) put_slot(dict, dict->values[i], i + 1);
   return TL_OK;
 }
@@ -69,21 +71,15 @@ static void index_values(tl_dict *dict, const char *values, size_t *at, size_t e
 
 tl_status tl_dict_build(tl_dict *dict, const void *values, size_t count, size_t distinct_max, uint32_t *index, bool *fits,
                         tl_error *err) {
-  tl_status st = TL_OK;
   dict->count = 0;
-  if (!dict->slots) st = resize(dict, SLOTS_MIN, err);
-  else if (dict->slot_count > SLOTS_MIN && dict->slot_count > count * 4) {
-    dict->slot_count = SLOTS_MIN; /* a smaller part of the same memory: less to clear */
-    memset(dict->slots, 0, SLOTS_MIN * sizeof *dict->slots);
-  } else memset(dict->slots, 0, dict->slot_count * sizeof *dict->slots);
+  tl_status st = use_slots(dict, SLOTS_MIN, err);
   *fits = true;
   for (size_t at = 0; !st && at < count;) {
     size_t end = at < SAMPLE && count > SAMPLE ? SAMPLE : count;
     index_values(dict, values, &at, end, index);
-    if (at == SAMPLE && count > SAMPLE && dict->count > SAMPLE * 7 / 8) *fits = false;
-    if (dict->count > distinct_max) *fits = false;
+    *fits = dict->count <= distinct_max && !(at == SAMPLE && count > SAMPLE && dict->count > SAMPLE * 7 / 8);
     if (!*fits) return TL_OK;
-    if (at < end) st = resize(dict, dict->slot_count * 4, err);
+    if (at < end) st = use_slots(dict, dict->slot_count * 4, err);
   }
   return st;
 }

@@ -13,7 +13,7 @@
 typedef struct tl_dict {
   uint64_t *values; /* distinct bit patterns; count of them */
   uint32_t *slots;  /* index + 1 by hash, 0 is free */
-  size_t slot_count, values_max;
+  size_t slot_count, slots_max; /* in use and allocated: a short column clears only what it needs */
   uint32_t count;
 } tl_dict;
 

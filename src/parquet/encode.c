@@ -168,19 +168,3 @@ size_t tl_delta_encode(const int64_t *values, size_t count, uint8_t *out) {
   }
   return (size_t)(at - out);
 }
-
-size_t tl_delta_bytes(const int64_t *values, size_t count) {
-  uint64_t above[BLOCK];
-  size_t bytes = 8;
-  for (size_t i = 0; i + 1 < count; i += BLOCK) {
-    size_t some = count - 1 - i < BLOCK ? count - 1 - i : BLOCK;
-    differences(values + i, some, above);
-    bytes += MINIBLOCKS + 2;
-    for (size_t m = 0; m * MINIBLOCK < some; m++) {
-      uint64_t all = 0;
-      for (size_t k = m * MINIBLOCK; k < (m + 1) * MINIBLOCK; k++) all |= above[k];
-      bytes += tl_bit_width(all) * MINIBLOCK / 8;
-    }
-  }
-  return bytes;
-}

@@ -18,5 +18,4 @@ size_t tl_run_encode(size_t count, uint32_t value, unsigned width, uint8_t *out)
 
 size_t tl_delta_bytes_max(size_t count);
 size_t tl_delta_encode(const int64_t *values, size_t count, uint8_t *out);
-size_t tl_delta_bytes(const int64_t *values, size_t count); /* what tl_delta_encode would use, nearly */
 #endif

@@ -74,6 +74,12 @@ static tl_status compress(tl_pages *pages, size_t *compressed, tl_error *err) {
   return tl_fail(err, memory ? TL_ENOMEM : TL_EINTERNAL, "cannot compress a page: %s", ZSTD_getErrorName(*compressed));
 }
 
+tl_status tl_pages_try(tl_pages *pages, size_t *compressed, tl_error *err) {
+  tl_status st = compress(pages, compressed, err);
+  tl_buf_clear(&pages->body);
+  return st;
+}
+
 static tl_status add_page(tl_pages *pages, tl_chunk *chunk, int type, size_t count, tl_error *err) {
   size_t compressed = 0;
   tl_status st = compress(pages, &compressed, err);

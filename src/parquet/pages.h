@@ -22,6 +22,7 @@ tl_status tl_pages_init(tl_pages *pages, tl_error *err); /* of {0}; sink, to and
 void tl_pages_deinit(tl_pages *pages);
 int64_t tl_pages_offset(const tl_pages *pages);                 /* where the next byte of the file goes */
 tl_status tl_pages_send(tl_pages *pages, tl_error *err);        /* all of it */
+tl_status tl_pages_try(tl_pages *pages, size_t *compressed, tl_error *err); /* how long the body gets; drops it */
 tl_status tl_pages_add_dictionary(tl_pages *pages, tl_chunk *chunk, size_t values, tl_error *err);
 tl_status tl_pages_add_data(tl_pages *pages, tl_chunk *chunk, size_t entries, tl_error *err);
 #endif

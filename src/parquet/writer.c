@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "parquet/column.h"
 
-enum { LEVEL_DEFAULT = 3, GROUP_ROWS_DEFAULT = 122880 };
+enum { LEVEL_DEFAULT = 1, GROUP_ROWS_DEFAULT = 122880 };
 
 struct tl_parquet {
   size_t group_rows;

@@ -16,7 +16,7 @@ typedef struct tl_parquet_options {
   tl_kind kind;
   const char *symbol;        /* NULL: no symbol column (hive); else its value in every row (flat), dictionary-coded */
   const tl_words *words;
-  int zstd_level;            /* 0 = default 3 */
+  int zstd_level;            /* 0 = default 1: level 3 takes 1.6 times the CPU for 4 % less */
   size_t row_group_rows;     /* 0 = default 122880 */
   tl_status (*sink)(void *to, const void *data, size_t len, tl_error *err); /* bytes of the file, in order */
   void *to;

@@ -64,6 +64,7 @@ tl_status tl_io_write(int fd, const char *path, const void *data, size_t len, tl
   while (len) {
     ssize_t n = write_some(fd, at, len, -1);
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EPIPE) return tl_fail(err, TL_ECANCELED, "nobody reads '%s' any more", path);
     if (n <= 0) return tl_fail_errno(err, n < 0 ? errno : ENOSPC, "cannot write '%s'", path);
     at += n;
     len -= (size_t)n;
@@ -199,6 +200,7 @@ tl_status tl_io_stat(const char *path, tl_io_info *out, tl_error *err) {
   out->size_bytes = info.st_size;
   out->mtime_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
   out->is_dir = S_ISDIR(info.st_mode);
+  out->is_file = S_ISREG(info.st_mode);
   return TL_OK;
 }
 

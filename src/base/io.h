@@ -12,12 +12,12 @@
 
 typedef struct tl_io_info {
   int64_t size_bytes, mtime_ns;
-  bool is_dir;
+  bool is_dir, is_file; /* neither: a device, a pipe, a socket */
 } tl_io_info;
 
 tl_status tl_io_open(const char *path, int flags, int mode, int *fd, tl_error *err); /* open(2); O_CLOEXEC added */
 tl_status tl_io_close(int fd, const char *path, tl_error *err);                      /* fd -1 is fine */
-tl_status tl_io_write(int fd, const char *path, const void *data, size_t len, tl_error *err);
+tl_status tl_io_write(int fd, const char *path, const void *data, size_t len, tl_error *err); /* EPIPE: TL_ECANCELED */
 tl_status tl_io_pwrite(int fd, const char *path, const void *data, size_t len, int64_t offset, tl_error *err);
 tl_status tl_io_pread(int fd, const char *path, void *data, size_t len, int64_t offset, size_t *got, tl_error *err);
 tl_status tl_io_fsync(int fd, const char *path, tl_error *err);

@@ -113,7 +113,6 @@ int cli_import(cli_args *args, const char *line) {
 int cli_data_import(cli_args *args, const char *line) {
   if (!args->lake) args->lake = "data/parquet";
   if (!args->import.layout) args->import.layout = "flat";
-  args->import.published_log = true;
   return cli_import(args, line);
 }
 

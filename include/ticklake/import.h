@@ -49,7 +49,6 @@ typedef struct tl_import_options {
   int64_t memory_max_bytes;  /* 0: 512 MiB */
   bool refresh;              /* ask again for what is covered */
   bool allow_http;           /* plain http to other hosts than loopback */
-  bool published_log;        /* write the log lines of the tick and quote importers people grep for */
   int64_t look_back_ns;      /* tl_lake_update only: ask again for this much before now; 0: two sessions */
   void (*progress)(void *user, const tl_progress *progress); /* about 10 times a second, from one thread at a time */
   void *user;

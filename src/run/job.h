@@ -5,7 +5,9 @@
 
 #include "base/keep.h"
 #include "ledger/ledger.h"
+#include "market/calendar.h"
 #include "market/symbol.h"
+#include "plan/plan.h"
 #include "provider/provider.h"
 #include "run/run.h"
 #include "shape/ticks_to_bars.h"
@@ -23,7 +25,7 @@ typedef struct tl_job {
   tl_conditions conditions;
   tl_on_error on_error;
   tl_buf endpoint;
-  bool allow_http, refresh, plain, published_log, rate_fixed;
+  bool allow_http, refresh, plain, rate_fixed, layout_given;
   tl_keep *key, *secret;        /* NULL when there are none: the simulator and crypto history need no real ones */
   uint32_t page_limit, pages_per_unit, threads, rate_per_minute;
   int32_t retries;              /* negative: none */

@@ -1,0 +1,32 @@
+/* lake.c - where the lake lies and what its settings say. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "config/settings.h"
+#include "run/job.h"
+
+tl_status tl_run_lake_init(tl_run_lake *lake, const char *path, const char *config_file, tl_error *err) {
+  *lake = (tl_run_lake){0};
+  tl_status st = tl_settings_open(config_file, &lake->settings, err);
+  if (st) return st == TL_ENOTFOUND ? TL_EUSAGE : st;
+  if (!path || !*path) path = getenv("TICKLAKE_LAKE");
+  if (!path || !*path) path = tl_settings_get(lake->settings, tl_settings_system(lake->settings), "local_storage_dir");
+  if (!path || !*path) path = "lake";
+  if (!strncmp(path, "file://", 7)) path += 7;
+  if (strstr(path, "://")) st = tl_fail(err, TL_EUSAGE, "the lake '%s' is not a local folder; other stores are not known to this version", path);
+  if (!st && !(lake->path = tl_strdup(path))) st = tl_fail(err, TL_ENOMEM, "cannot open lake '%s'", path);
+  if (st) {
+    tl_run_lake_deinit(lake);
+    return st;
+  }
+  size_t len = strlen(lake->path);
+  while (len > 1 && lake->path[len - 1] == '/') lake->path[--len] = 0;
+  return TL_OK;
+}
+
+void tl_run_lake_deinit(tl_run_lake *lake) {
+  tl_settings_close(lake->settings);
+  tl_free(lake->path);
+  *lake = (tl_run_lake){0};
+}

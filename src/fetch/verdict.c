@@ -47,7 +47,8 @@ tl_status tl_verdict_status(int http_code) {
 void tl_verdict_plain_text(const char *body, size_t len, char *text, size_t size_bytes) {
   size_t used = 0;
   bool in_tag = false, blank = false;
-  for (size_t i = 0; i < len && used + 5 < size_bytes; i++) {
+  size_t i = 0;
+  for (; i < len && used + 5 < size_bytes; i++) {
     unsigned char c = (unsigned char)body[i];
     if (c == '<') in_tag = true;
     bool visible = !in_tag && c > ' ' && c != 0x7F;
@@ -60,7 +61,9 @@ void tl_verdict_plain_text(const char *body, size_t len, char *text, size_t size
     blank = false;
     text[used++] = (char)c;
   }
-  while (used && ((unsigned char)text[used - 1] & 0xC0u) == 0x80u) used--; /* no half character at the cut */
-  if (used && (unsigned char)text[used - 1] >= 0x80u) used--;
+  if (i < len) { /* no half character at the cut */
+    while (used && ((unsigned char)text[used - 1] & 0xC0u) == 0x80u) used--;
+    if (used && (unsigned char)text[used - 1] >= 0x80u) used--;
+  }
   text[used] = 0;
 }

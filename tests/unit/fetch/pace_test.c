@@ -64,7 +64,7 @@ static void never_more_than_the_rate_in_any_minute(void **state) {
     }
     check_window(rates[i]);
     /* And hardly less than it, either: the last burst's window belongs to it. */
-    double minutes = (double)(grants[grant_count - 1] - grants[0]) / 6e10 + (rates[i] > 8192 ? 8192.0 / rates[i] : 1);
+    double minutes = (double)(grants[grant_count - 1] - grants[0]) / 6e10 + 1.0 / ((rates[i] + 8191) / 8192);
     if ((double)want / minutes < rates[i] * 0.9) fail_msg("only %.0f a minute of %u", (double)want / minutes, rates[i]);
     tl_pace_close(pace);
     tl_clock_fake_stop();

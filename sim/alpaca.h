@@ -5,11 +5,14 @@
 #include "base/buf.h"
 #include "sim/market.h"
 
+typedef enum sim_token_edge { SIM_TOKEN_AS_STYLED, SIM_TOKEN_INCLUDES, SIM_TOKEN_EXCLUDES } sim_token_edge;
+
 typedef struct sim_settings { /* fixed for a process */
   sim_world world;
   const char *key, *secret; /* NULL: any that is not empty */
   bool old_tokens;          /* bar tokens name the last row delivered */
   bool empty_last_page;     /* the last page with rows leads to an empty one */
+  sim_token_edge token_edge; /* whether a page begins with the row its token names; by the style but for inner requests */
   bool realtime;            /* the plan may ask for the last 15 minutes */
 } sim_settings;
 

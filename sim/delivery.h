@@ -8,6 +8,8 @@
 
 typedef enum sim_cut { SIM_CUT_NEVER, SIM_CUT_CLOSE, SIM_CUT_RESET } sim_cut;
 
+typedef enum sim_cut_point { SIM_CUT_BEFORE, SIM_CUT_HEAD, SIM_CUT_BODY } sim_cut_point;
+
 typedef struct sim_delivery {
   int status;
   const char *content_type;
@@ -21,9 +23,9 @@ typedef struct sim_delivery {
   int64_t stall_ms;        /* 0: no stall */
   uint64_t drip_per_s;     /* bytes a second; 0: no drip */
   sim_cut cut;
-  size_t cut_after; /* bytes of head and body */
-  bool cut_in_head; /* cut in the middle of the head instead */
-  bool bad_chunks, endless_headers, no_head;
+  sim_cut_point cut_point;
+  size_t cut_after; /* bytes of the body, for SIM_CUT_BODY */
+  bool bad_chunks, endless_headers;
 } sim_delivery;
 
 static inline tl_text sim_delivery_body(const sim_delivery *d) {

@@ -156,6 +156,7 @@ static tl_status read_paging(request *r, const sim_settings *settings, const sim
   if (sort.len && !r->descending && !tl_text_is(sort, "asc")) return refuse(answer, done, err, "invalid sort");
   if (token.len && !sim_token_parse(token.data, token.len, (int)r->kind, settings->old_tokens, r->descending, &r->token))
     return refuse(answer, done, err, "invalid page_token");
+  if (settings->token_edge) r->token.after = settings->token_edge == SIM_TOKEN_EXCLUDES;
   return TL_OK;
 }
 
@@ -289,7 +290,8 @@ static bool walk_minute(page *p, const sim_day *d, int32_t minute, int64_t from_
     size_t i = down ? k->count - 1 - j : j;
     int64_t t = trades ? k->trades[i].t_ns : k->quotes[i].t_ns;
     if (t < from_ns || t > to_ns) continue;
-    if (named < k->count && (down ? i >= named : i <= named)) continue;
+    if (named < k->count && (down ? i > named : i < named)) continue;
+    if (i == named && p->r->token.after) continue;
     if (!(trades ? take_trade(p, &k->trades[i]) : take_quote(p, &k->quotes[i], i))) return false;
   }
   return true;

@@ -165,6 +165,7 @@ static bool bar_position(tl_text number, bool old_form, bool descending, sim_tok
   return true;
 }
 
+/* Fields after the known ones are let pass: empty-with-token uses one to make another token of the same place. */
 bool sim_token_parse(const char *base64, size_t len, int kind, bool old_form, bool descending, sim_token *out) {
   char text[128];
   size_t text_len;
@@ -173,12 +174,13 @@ bool sim_token_parse(const char *base64, size_t len, int kind, bool old_form, bo
   tl_text rest = {text, text_len}, symbol = field(&rest), second = field(&rest);
   if (!sim_symbol_well_formed(symbol.data, symbol.len)) return false;
   memcpy(out->symbol, symbol.data, symbol.len);
-  if (kind == SIM_TOKEN_BARS) return bar_position(rest, old_form, descending, out);
+  if (kind == SIM_TOKEN_BARS) return bar_position(field(&rest), old_form, descending, out);
   out->after = true;
   if (!sim_time_parse(second.data, second.len, &out->t_ns)) return false;
   tl_text third = field(&rest);
   if (kind == SIM_TOKEN_TRADES) {
-    if (third.len != 1 || !sim_parse_u64(rest.data, rest.len, &out->id)) return false;
+    tl_text id = field(&rest);
+    if (third.len != 1 || !sim_parse_u64(id.data, id.len, &out->id)) return false;
     out->exchange = third.data[0];
     out->id -= UINT64_C(1) << 63;
     return true;

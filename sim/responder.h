@@ -3,6 +3,7 @@
 #define TL_SIM_RESPONDER_H
 #include "sim/alpaca.h"
 #include "sim/delivery.h"
+#include "sim/pack.h"
 
 typedef struct sim_options {
   sim_settings settings;
@@ -23,13 +24,10 @@ typedef struct sim_request { /* borrowed from the connection's buffer; target ma
 } sim_request;
 
 typedef struct sim_responder sim_responder;
-typedef struct sim_packer sim_packer; /* one per thread: a compressor and scratch memory */
 
 tl_status sim_responder_open(const sim_options *options, sim_responder **out, tl_error *err);
 void sim_responder_close(sim_responder *responder); /* NULL is fine */
-tl_status sim_packer_open(const sim_responder *responder, sim_packer **out, tl_error *err);
-void sim_packer_close(sim_packer *packer);
-
+int sim_responder_gzip_level(const sim_responder *responder);
 /* *out comes zeroed and is given back with sim_delivery_deinit. Fails only when memory ran out. */
 tl_status sim_respond(sim_responder *responder, sim_packer *packer, sim_request *request, sim_delivery *out, tl_error *err);
 void sim_responder_connection(sim_responder *responder, int change);

@@ -33,7 +33,7 @@ typedef struct connection {
   tl_buf in;
   size_t scanned; /* of `in`: no end of head before here */
   sim_delivery out;
-  size_t sent;
+  size_t sent, cut_at;
   int64_t started_ns, stalled_ns, wake_ns, idle_since_ns;
   struct connection *next, *previous;
 } connection;
@@ -201,7 +201,6 @@ static const char *reason(int status) {
 
 static tl_status print_head(connection *c, tl_error *err) {
   sim_delivery *d = &c->out;
-  if (d->no_head) return TL_OK;
   tl_status st = tl_buf_appendf(&d->head, err, "HTTP/1.1 %d %s\r\nServer: nginx\r\nContent-Type: %s\r\n%s%s", d->status, reason(d->status),
                                 d->content_type ? d->content_type : "text/plain", d->gzip ? "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n" : "",
                                 d->headers);
@@ -218,7 +217,7 @@ static void start_sending(connection *c) {
   c->sent = 0;
   c->stalled_ns = 0;
   c->started_ns = tl_clock_mono_ns() + d->first_byte_ms * TL_NS_PER_MS;
-  if (d->cut_in_head) d->cut_after = d->head.len / 2;
+  c->cut_at = d->cut_point == SIM_CUT_BEFORE ? 0 : d->cut_point == SIM_CUT_HEAD ? d->head.len / 2 : d->head.len + d->cut_after;
 }
 
 /* How many bytes of head and body may have left by now; *wake_ns when to look again, 0 for no need. */
@@ -274,7 +273,7 @@ static progress send_some(worker *w, connection *c) {
   sim_delivery *d = &c->out;
   tl_text body = sim_delivery_body(d);
   size_t total = d->head.len + body.len;
-  if (d->cut && d->cut_after < total) total = d->cut_after;
+  if (d->cut && c->cut_at < total) total = c->cut_at;
   if (d->endless_headers) return send_endless(w, c);
   for (;;) {
     int64_t now = tl_clock_mono_ns();
@@ -478,7 +477,7 @@ static tl_status worker_open(server *s, worker *w, tl_error *err) {
     event.data.ptr = s;
     if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, s->listener, &event)) return tl_fail_errno(err, errno, "cannot watch the socket");
   }
-  return sim_packer_open(s->responder, &w->packer, err);
+  return sim_packer_open(sim_responder_gzip_level(s->responder), &w->packer, err);
 }
 
 static void worker_close(worker *w) {

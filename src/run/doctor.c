@@ -23,12 +23,12 @@ static void say(checkup *c, const char *what, bool ok, const char *detail) {
 }
 
 static void check_lake(checkup *c, const tl_run_lake *lake) {
-  char detail[400];
+  char detail[512];
   tl_error err = {0};
   tl_ledger *ledger = NULL;
   tl_status st = tl_ledger_open(lake->path, false, &ledger, &err);
-  if (st == TL_ENOTFOUND) snprintf(detail, sizeof detail, "%s (not there yet: the first import makes it)", lake->path);
-  else snprintf(detail, sizeof detail, "%s%s%s", lake->path, st ? ": " : "", st ? err.message : "");
+  if (st == TL_ENOTFOUND) snprintf(detail, sizeof detail, "%.400s (not there yet: the first import makes it)", lake->path);
+  else snprintf(detail, sizeof detail, "%s", st ? err.message : lake->path);
   say(c, "lake", !st || st == TL_ENOTFOUND, detail);
   tl_ledger_close(ledger);
   struct statvfs disk;

@@ -58,7 +58,8 @@ static tl_status pick_adjustment(tl_job *job, const char *given, tl_error *err) 
     if (st) return st;
     size_t used = strlen(s->adjustment);
     if (used + strlen(known) + 2 > sizeof s->adjustment) return tl_fail(err, TL_EUSAGE, "adjustment '%s' is too long", given);
-    snprintf(s->adjustment + used, sizeof s->adjustment - used, "%s%s", used ? "," : "", known);
+    if (used) s->adjustment[used++] = ',';
+    memcpy(s->adjustment + used, known, strlen(known) + 1);
     at += len + (at[len] == ',');
   }
   return TL_OK;

@@ -21,7 +21,7 @@ typedef struct scratch {
 } scratch;
 
 static inline void scratch_make(scratch *s) {
-  snprintf(s->lake, sizeof s->lake, "/tmp/tl-ledger-XXXXXX");
+  snprintf(s->lake, sizeof s->lake, "%s/tl-ledger-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
   assert_non_null(mkdtemp(s->lake));
   snprintf(s->ledger, sizeof s->ledger, "%s/_ticklake/ledger.db", s->lake);
   snprintf(s->journal, sizeof s->journal, "%s-journal", s->ledger);

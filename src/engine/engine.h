@@ -50,6 +50,10 @@ tl_status tl_engine_run(tl_engine *engine, const char *sql, tl_error *err);
 tl_status tl_engine_query(tl_engine *engine, const char *sql, const tl_value *values, size_t value_count,
                           struct ArrowArrayStream *out, tl_error *err);
 
+/* The same after `before` ran on the same connection: the query sees its temporary views and tables. */
+tl_status tl_engine_query_after(tl_engine *engine, const char *before, const char *sql, struct ArrowArrayStream *out,
+                                tl_error *err);
+
 /* First row of the result as integers (booleans 0 and 1, instants their microseconds); INT64_MIN stands for NULL.
  * TL_ENOTFOUND when there is no row, TL_ESQL when there are not `count` columns. */
 tl_status tl_engine_numbers(tl_engine *engine, const char *sql, const tl_value *values, size_t value_count,

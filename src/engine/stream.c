@@ -79,11 +79,14 @@ static void release(struct ArrowArrayStream *self) {
   self->release = NULL;
 }
 
-tl_status tl_engine_query(tl_engine *engine, const char *sql, const tl_value *values, size_t value_count,
-                          struct ArrowArrayStream *out, tl_error *err) {
+static tl_status open_stream(tl_engine *engine, const char *before, const char *sql, const tl_value *values,
+                             size_t value_count, struct ArrowArrayStream *out, tl_error *err) {
+  duckdb_result nothing = {0};
   stream *s = tl_calloc(1, sizeof *s);
   if (!s) return tl_fail(err, TL_ENOMEM, "cannot run a query");
   tl_status st = tl_engine_connect(engine, &s->connection, err);
+  if (!st && before) st = tl_engine_execute(s->connection, before, NULL, 0, false, &nothing, err);
+  duckdb_destroy_result(&nothing);
   if (!st) st = tl_engine_execute(s->connection, sql, values, value_count, true, &s->result, err);
   if (st) {
     free_stream(s);
@@ -92,6 +95,16 @@ tl_status tl_engine_query(tl_engine *engine, const char *sql, const tl_value *va
   s->options = duckdb_result_get_arrow_options(&s->result);
   *out = (struct ArrowArrayStream){get_schema, get_next, get_last_error, release, s};
   return TL_OK;
+}
+
+tl_status tl_engine_query(tl_engine *engine, const char *sql, const tl_value *values, size_t value_count,
+                          struct ArrowArrayStream *out, tl_error *err) {
+  return open_stream(engine, NULL, sql, values, value_count, out, err);
+}
+
+tl_status tl_engine_query_after(tl_engine *engine, const char *before, const char *sql, struct ArrowArrayStream *out,
+                                tl_error *err) {
+  return open_stream(engine, before, sql, NULL, 0, out, err);
 }
 
 /* ---- Arrow in ---- */

@@ -28,7 +28,7 @@ typedef struct tl_read {
   tl_session_kind session;
   const char *const *columns; /* none: symbol and all columns of the kind */
   size_t column_count;
-  int64_t limit;              /* rows at most; below 0: all */
+  int64_t limit;              /* rows at most; 0: all */
 } tl_read;
 
 typedef struct tl_read_info {

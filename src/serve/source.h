@@ -1,0 +1,28 @@
+/* source.h - the Parquet files of a dataset as one SQL query with the columns of the kind. Private to serve/. */
+#ifndef TL_SERVE_SOURCE_H
+#define TL_SERVE_SOURCE_H
+#include "serve/serve.h"
+
+typedef struct tl_source {
+  tl_layout layout;
+  const tl_dataset *dataset;
+  const char *files;  /* SQL: 'pattern' or ['file', ...] */
+  const char *first;  /* path of a file whose columns stand for all; NULL: there is no file, the query gives no row */
+  const char *symbol; /* of all rows; NULL: each file's own */
+  bool uniform;       /* false: files may have different columns */
+} tl_source;
+
+enum { TL_SOURCE_COLUMNS_MAX = TL_COLUMNS_MAX + 2 }; /* with symbol and timestamp_ns */
+
+/* Names of the columns in their order: symbol, timestamp, ... Returns how many. */
+size_t tl_source_columns(const tl_kind_def *def, const char *names[TL_SOURCE_COLUMNS_MAX]);
+
+/* Appends "SELECT symbol, timestamp, ... FROM read_parquet(...)" with these columns. */
+tl_status tl_source_select(tl_engine *engine, const tl_source *source, const char *const *columns, size_t count, tl_buf *sql,
+                           tl_error *err);
+
+/* Appends an SQL literal of LAKE/path; `pattern` takes * in path, not in lake, as wildcards. */
+tl_status tl_source_literal(const char *lake, const char *path, bool pattern, tl_buf *sql, tl_error *err);
+/* Appends ['...', ...] of all files. */
+tl_status tl_source_literals(const char *lake, const tl_table_file *files, size_t count, tl_buf *sql, tl_error *err);
+#endif

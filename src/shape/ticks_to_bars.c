@@ -105,9 +105,11 @@ static void merge(tl_bar_sums *to, const tl_bar_sums *from) {
   if (from->low < to->low) to->low = from->low;
   to->close = from->close;
   to->trade_count += from->trade_count;
-  to->volume_over |= from->volume_over | __builtin_add_overflow(to->volume, from->volume, &to->volume);
-  to->vwap_over |= from->vwap_over | __builtin_add_overflow(to->vwap_e9, from->vwap_e9, &to->vwap_e9) |
-                   __builtin_add_overflow(to->vwap_volume, from->vwap_volume, &to->vwap_volume);
+  to->volume_over |= from->volume_over;
+  to->volume_over |= __builtin_add_overflow(to->volume, from->volume, &to->volume);
+  to->vwap_over |= from->vwap_over;
+  to->vwap_over |= __builtin_add_overflow(to->vwap_e9, from->vwap_e9, &to->vwap_e9);
+  to->vwap_over |= __builtin_add_overflow(to->vwap_volume, from->vwap_volume, &to->vwap_volume);
 }
 
 /* Exact quotient, half up to 1e-6, then the nearest double. */

@@ -2,6 +2,7 @@
 #include "fetch/fetch.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -81,7 +82,9 @@ static tl_status open_parts(tl_fetch *f, const tl_fetch_options *o, tl_error *er
                                        .stall_timeout_ns = o->stall_timeout_ns,
                                        .body_bytes_max = o->body_bytes_max},
                     &f->http, err);
-  if (!st) st = tl_pace_open(f->origin.host, o->key ? o->key : "", o->rate_per_minute, o->rate_fixed, &f->pace, err);
+  char scope[sizeof f->origin.host + 8];
+  snprintf(scope, sizeof scope, "%s:%u", f->origin.host, f->origin.port);
+  if (!st) st = tl_pace_open(scope, o->key ? o->key : "", o->rate_per_minute, o->rate_fixed, &f->pace, err);
   if (!st) st = bench_open(&f->bench_own, err);
   for (uint32_t i = 0; !st && i < f->workers; i++) {
     tl_bench *bench = NULL;

@@ -48,7 +48,7 @@ typedef struct tl_fetch_options { /* {0} and an endpoint is a working set; texts
   const char *endpoint;   /* scheme://host[:port][/prefix]; /v1, /v2, ... at its end is cut */
   bool allow_http;        /* plain http to other than loopback */
   const char *headers;    /* "Name: value\n" lines, credentials among them; NULL for none; kept off core dumps */
-  const char *key;        /* the account: transfers with the same (endpoint host, key) share one budget; NULL = "" */
+  const char *key;        /* the account: all with the same (endpoint host and port, key) share one budget; NULL = "" */
   uint32_t rate_per_minute; /* at most N requests in any 60 s, over all processes of the key; 0: no limit */
   bool rate_fixed;        /* the user said so: X-RateLimit-Limit headers do not change it */
   uint32_t threads;       /* transfers in flight at most; 0: 8 */

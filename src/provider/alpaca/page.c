@@ -7,7 +7,8 @@
  * The page's own rules:
  *  - members in any order; 'next_page_token' must be there (null or a text of 1 to 4096 bytes): a page without it is cut
  *    off or no page at all; it, 'symbol' and the data may occur once
- *  - the data may be null, {} or [], or absent when no other member holds a list or an object: no rows
+ *  - the data may be null, {} or []: no rows. Only the form of one symbol, which says so by 'symbol', may leave it out
+ *    or make it a list; where many symbols were asked the vendor always sends the map, so a page without is damaged
  *  - a symbol's rows may be null; a symbol may occur twice (two runs); one that was not asked for is an error
  *  - unknown members are checked as JSON and skipped
  * Broken JSON anywhere fails the page with the byte; a row that is JSON but no good row is a reject.
@@ -209,9 +210,7 @@ static tl_status decode_page_member(decoder *d, tl_error *err) {
 /* Rows of the single form belong to the page's 'symbol', which may come after them. */
 static tl_status name_rows(decoder *d, tl_error *err) {
   tl_page *page = d->row.page;
-  if (!d->named && d->ask->symbol_count != 1) return alpaca_scan_fail(&d->scan, "'symbol' before the end");
-  tl_text name = d->named ? tl_text_of(d->name.data ? d->name.data : "", d->name.len) : tl_text_from(d->ask->symbols[0]);
-  const char *symbol = alpaca_asked_symbol(d->ask, name.data, name.len, &d->hint);
+  const char *symbol = alpaca_asked_symbol(d->ask, d->name.data ? d->name.data : "", d->name.len, &d->hint);
   if (!symbol) return tl_fail(err, TL_EDECODE, "an answer of alpaca is about a symbol that was not asked for");
   for (size_t i = 0; i < page->run_count; i++) page->runs[i].symbol = symbol;
   for (size_t i = 0; i < page->reject_count; i++) page->rejects[i].symbol = symbol;
@@ -230,6 +229,8 @@ static tl_status decode(decoder *d, tl_error *err) {
   alpaca_scan_space(scan);
   if (scan->at != scan->end) return alpaca_scan_fail(scan, "the end");
   if (!d->has_token) return alpaca_scan_fail(scan, "'next_page_token' before the end");
+  if ((d->single || !d->has_data) && !d->named)
+    return alpaca_scan_fail(scan, d->single ? "'symbol' before the end" : "the rows before the end");
   if (!d->has_data && d->has_other)
     return tl_fail(err, TL_EDECODE, "an answer of alpaca holds other data than '%s'", d->row.wire->key);
   st = d->single ? name_rows(d, err) : TL_OK;

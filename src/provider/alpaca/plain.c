@@ -127,6 +127,8 @@ static tl_status find_members(const tl_json_value *root, const char *data_key, e
     else out->other |= type_of(value) >= ALPACA_ARRAY;
   }
   if (!out->token) return tl_fail(err, TL_EDECODE, "an answer of alpaca has no 'next_page_token'");
+  if (type_of(out->symbol) != ALPACA_STRING && (!out->data || type_of(out->data) == ALPACA_ARRAY))
+    return tl_fail(err, TL_EDECODE, "an answer of alpaca has no '%s' by symbol", data_key);
   if (!out->data && out->other) return tl_fail(err, TL_EDECODE, "an answer of alpaca has other data than '%s'", data_key);
   if (type_of(out->symbol) != ALPACA_NULL && type_of(out->symbol) != ALPACA_STRING)
     return tl_fail(err, TL_EDECODE, "'symbol' of an answer is not a text");
@@ -145,9 +147,7 @@ static tl_status decode_data(plain *p, const envelope *members, tl_error *err) {
   tl_text name = {"", 0};
   if (type_of(members->data) == ALPACA_NULL) return TL_OK;
   if (type_of(members->data) == ALPACA_ARRAY) {
-    if (type_of(members->symbol) == ALPACA_STRING) name = scalar_text(members->symbol);
-    else if (p->ask->symbol_count == 1) name = tl_text_from(p->ask->symbols[0]);
-    else return tl_fail(err, TL_EDECODE, "an answer of alpaca does not say whose rows it holds");
+    name = scalar_text(members->symbol);
     return decode_rows(p, name, members->data, err);
   }
   if (type_of(members->data) != ALPACA_OBJECT)

@@ -105,8 +105,11 @@ static uint64_t day_rate(uint32_t per_second, uint64_t per_day, uint32_t density
   return rows << 16;
 }
 
-static void add_special(sim_day *d, sim_special special) {
-  if (d->special_count < SIM_SPECIALS_MAX) d->specials[d->special_count++] = special;
+static void add_special(sim_day *d, sim_special special) { /* kept in order of minutes */
+  if (d->special_count == SIM_SPECIALS_MAX) return;
+  size_t at = d->special_count++;
+  for (; at > 0 && d->specials[at - 1].minute > special.minute; at--) d->specials[at] = d->specials[at - 1];
+  d->specials[at] = special;
 }
 
 static void add_auctions(sim_day *d, uint64_t trades, uint64_t h) {
@@ -211,14 +214,15 @@ static void take_special(sim_bar *b, const sim_special *s) {
  * in the two seconds the minute leaves free for them; the other late prints never set a close. */
 bool sim_day_bar(const sim_day *d, sim_bar *out) {
   sim_bar b = {.t_ns = sim_day_midnight_ns(d->day)};
+  size_t next = 0;
   for (int32_t m = d->first_minute; m < d->minutes; m++) {
-    for (size_t i = 0; i < d->special_count; i++)
-      if (d->specials[i].minute == m) take_special(&b, &d->specials[i]);
+    for (; next < d->special_count && d->specials[next].minute == m; next++) take_special(&b, &d->specials[next]);
     sim_minute minute;
-    if (!sim_minute_draw(d, m, &minute)) continue;
+    bool regular = m >= SIM_OPEN_MINUTE && m < d->close_minute;
+    if (!sim_minute_draw(d, m, regular, &minute)) continue;
     b.v += minute.full_v + minute.side_v;
     b.n += minute.full + minute.side;
-    if (!minute.full || minute.extended) continue;
+    if (!minute.full || !regular) continue;
     int64_t close = minute.c;
     take_price(&b, minute.o);
     take_price(&b, minute.h);

@@ -1,7 +1,8 @@
 /* market.h - a market that is a pure function of (seed, symbol, time), drawn from the top.
  *
  *   level   a price for every day, from noise of many periods: O(1)
- *   day     open, close, a path through its minutes, auctions and odd prints: O(minutes), no trades drawn
+ *   day     open, close, a path through its minutes, auctions and odd prints: O(minutes). Its bar adds the minutes'
+ *           closed forms up; no trade is drawn for it
  *   minute  counts, prices, volume and notional in closed form: O(1). Trades come in mirrored pairs around the
  *           minute's middle, so that their sums are known before any of them is drawn
  *   trades, quotes   drawn a minute at a time; they realise the minute's values exactly
@@ -61,7 +62,7 @@ typedef struct sim_day {
   sim_feed feed;
   int64_t move_cents; /* a minute's typical move */
   int32_t path[SIM_MINUTES + 1]; /* price at the start of each minute, cents << SIM_PATH_SHIFT */
-  sim_special specials[SIM_SPECIALS_MAX];
+  sim_special specials[SIM_SPECIALS_MAX]; /* in order of minutes */
   size_t special_count;
 
 } sim_day;

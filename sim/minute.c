@@ -11,23 +11,26 @@
 #include "sim/days.h"
 
 /* A count with mean weight * rate >> 32 (rate in 1/65536): bursty, and fair where the mean is below one. */
-static int64_t draw_count(uint32_t weight, uint64_t rate, uint64_t h) {
+static int64_t draw_count(uint32_t weight, uint64_t rate, uint64_t h) { /* of the lowest 32 bits of h */
   uint64_t mean = (uint64_t)(((unsigned __int128)weight * rate) >> 32);
   uint64_t burst = 400 + (h & 1023) + ((h >> 10 & 31) == 0 ? 1500u : 0u);
-  return (int64_t)((mean * burst / 1000 + (h >> 48)) >> 16);
+  return (int64_t)((mean * burst / 1000 + (h >> 16 & 0xffff)) >> 16);
 }
+
+/* A number in [0, bound) from 16 bits of h, without a division. */
+static int64_t pick(uint64_t h, int64_t bound) { return (int64_t)(((h & 0xffff) * (uint64_t)bound) >> 16); }
 
 static void draw_prices(const sim_day *d, int32_t m, sim_minute *out) {
   uint64_t h = tl_prng_mix(out->hash + 3);
   int64_t a = d->path[m] >> SIM_PATH_SHIFT, b = d->path[m + 1] >> SIM_PATH_SHIFT, jitter = d->symbol->spread_cents;
   int64_t move = d->move_cents;
-  out->o = a + (int64_t)(h % (uint64_t)(2 * jitter + 1)) - jitter;
-  out->c = b + (int64_t)(h >> 8 & 0xffff) % (2 * jitter + 1) - jitter;
+  out->o = a + pick(h, 2 * jitter + 1) - jitter;
+  out->c = b + pick(h >> 16, 2 * jitter + 1) - jitter;
   if (out->o < 10) out->o = 10;
   if (out->c < 10) out->c = 10;
   if (out->full == 1) out->c = out->o;
   int64_t high = out->o > out->c ? out->o : out->c, low = out->o + out->c - high;
-  int64_t up = (int64_t)(h >> 24 & 0xffff) % (move + 1), down = (int64_t)(h >> 40 & 0xffff) % (move + 1);
+  int64_t up = pick(h >> 32, move + 1), down = pick(h >> 44, move + 1);
   out->middle = (out->o + out->c) / 2;
   bool marks_high = out->full > 3 || (out->full == 3 && (h >> 60 & 1)), marks_low = out->full > 3 || (out->full == 3 && !marks_high);
   out->h = marks_high ? high + up : high;
@@ -48,32 +51,36 @@ static void draw_sizes(const sim_day *d, sim_minute *out) {
   out->block_side = out->side > 0 && (h >> 44 & 15) == 0 && d->symbol->habit != SIM_ODD_LOTS_ONLY ? 100 + 100 * (int64_t)(h >> 50 & 15) : 0;
 }
 
-bool sim_minute_draw(const sim_day *d, int32_t m, sim_minute *out) {
+/* What the trades that may set prices add up to. */
+static void add_up_full(sim_minute *out) {
+  int64_t edges = out->full < 4 ? out->full : 4, sum = out->full == 1 ? out->o : out->o + out->c;
+  if (out->full == 3) sum += out->h > (out->o > out->c ? out->o : out->c) ? out->h : out->l;
+  if (out->full > 3) sum += out->h + out->l;
+  out->full_v = edges * out->edge_size;
+  out->notional = sum * out->edge_size;
+  if (out->full > 4) {
+    int64_t middle_v = out->block_size + (out->full - 5) * out->pair_size;
+    out->full_v += middle_v;
+    out->notional += middle_v * out->middle;
+  }
+}
+
+bool sim_minute_draw(const sim_day *d, int32_t m, bool with_prices, sim_minute *out) {
   out->hash = tl_prng_mix(d->hash + (uint64_t)(m + 1) * UINT64_C(0x9e3779b97f4a7c15));
   uint32_t weight = sim_minute_weight(d, m);
-  int64_t full = draw_count(weight, d->trade_rate * 9 / 20, tl_prng_mix(out->hash + 1));
-  int64_t side = draw_count(weight, d->trade_rate * 11 / 20, tl_prng_mix(out->hash + 2));
+  uint64_t h = tl_prng_mix(out->hash + 1);
+  int64_t full = draw_count(weight, d->trade_rate * 9 / 20, h), side = draw_count(weight, d->trade_rate * 11 / 20, h >> 32);
   if (m < d->first_minute) full = side = 0;
   if (d->symbol->habit == SIM_ODD_LOTS_ONLY) full = 0;
   out->full = full;
   out->side = side;
+  out->o = out->h = out->l = out->c = out->middle = out->reach = 0;
   out->full_v = out->side_v = out->notional = 0;
   out->extended = m < SIM_OPEN_MINUTE || m >= d->close_minute;
   if (!full && !side) return false;
-  draw_prices(d, m, out);
+  if (with_prices) draw_prices(d, m, out);
   draw_sizes(d, out);
-  if (full) {
-    int64_t edges = full < 4 ? full : 4, sum = full == 1 ? out->o : out->o + out->c;
-    if (full == 3) sum += out->h > (out->o > out->c ? out->o : out->c) ? out->h : out->l;
-    if (full > 3) sum += out->h + out->l;
-    out->full_v = edges * out->edge_size;
-    out->notional = sum * out->edge_size;
-    if (full > 4) {
-      int64_t middle_v = out->block_size + (full - 5) * out->pair_size;
-      out->full_v += middle_v;
-      out->notional += middle_v * out->middle;
-    }
-  }
+  if (full) add_up_full(out);
   if (side) {
     int64_t odd = side - (out->block_side > 0);
     out->side_v = out->block_side + odd / 2 * 100 + (odd & 1 ? 1 + (int64_t)(out->hash >> 8) % 99 : 0);
@@ -83,7 +90,7 @@ bool sim_minute_draw(const sim_day *d, int32_t m, sim_minute *out) {
 
 bool sim_minute_bar(const sim_day *d, int32_t m, sim_bar *out) {
   sim_minute minute;
-  bool any = sim_minute_draw(d, m, &minute);
+  bool any = sim_minute_draw(d, m, true, &minute);
   sim_bar b = {.t_ns = d->start_ns + m * SIM_MINUTE_NS};
   if (any && minute.full) {
     b.o = minute.o;
@@ -270,13 +277,13 @@ static void draw_special(const sim_day *d, const sim_special *s, size_t index, s
 
 size_t sim_minute_trades_max(const sim_day *d, int32_t m) {
   sim_minute minute;
-  return SIM_SPECIALS_MAX + (sim_minute_draw(d, m, &minute) ? (size_t)(minute.full + minute.side) : 0);
+  return SIM_SPECIALS_MAX + (sim_minute_draw(d, m, true, &minute) ? (size_t)(minute.full + minute.side) : 0);
 }
 
 size_t sim_minute_trades(const sim_day *d, int32_t m, sim_trade *out) {
   sim_minute minute;
   size_t count = 0;
-  if (sim_minute_draw(d, m, &minute)) {
+  if (sim_minute_draw(d, m, true, &minute)) {
     drawing g = drawing_of(d, &minute);
     int64_t n = minute.full + minute.side, full_seen = 0, side_seen = 0, rest_seen = 0, phase = (int64_t)(minute.hash >> 16 & 0xffff) % n;
     ticker k = ticker_of(d, m, n, minute.hash);

@@ -16,5 +16,7 @@ typedef struct sim_minute {
 } sim_minute;
 
 uint32_t sim_minute_weight(const sim_day *d, int32_t minute); /* share of the day, 2^32 is all */
-bool sim_minute_draw(const sim_day *d, int32_t minute, sim_minute *out); /* false: no ordinary trade */
+/* False: no ordinary trade. Without prices they and the notional are 0: half the work, for a minute whose volume is all
+ * that counts. */
+bool sim_minute_draw(const sim_day *d, int32_t minute, bool with_prices, sim_minute *out);
 #endif

@@ -65,8 +65,7 @@ coverage: setup-test build-cov/build.ninja
 reliability: dev
 	@tools/reliability.sh $(SHARD)
 
-bench: build
-	@tools/setup bench
+bench: build setup-test
 	@bench/run
 
 install: build

@@ -1,0 +1,154 @@
+"""Rows per CPU second (user + system, all processes) of ticklake and its peers on the same simulated pages.
+
+    compare.py [--quick] [bars|ticks|quotes|latency]...
+
+The simulator serves finished pages from its cache (a first pass fills it), so a client is measured, not the server. Each
+peer does a part of the work that takes it some seconds; rates are compared. Medians of 3 for ticklake and the tuned client.
+"""
+import contextlib
+import json
+import os
+import resource
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BIN = os.path.join(ROOT, "build", "ticklake")
+BOUND = os.path.join(ROOT, "build", "bound")
+QUICK = "--quick" in sys.argv
+START, END = "2024-01-03T05:00:00Z", "2024-01-04T05:00:00Z"
+MONTH = ("2024-01-02T05:00:00Z", "2024-02-01T05:00:00Z")
+QUESTIONS = {  # kind, wire, symbols, range, simulator's flags, symbols for the tuned client and for alpaca-py
+    "quotes": ("quotes", "quotes", 10, (START, END), ["--quotes-per-second", "5" if QUICK else "40"], 10, 1),
+    "ticks": ("ticks", "trades", 10, (START, END), ["--trades-per-second", "2" if QUICK else "8.5"], 10, 2),
+    "bars": ("1m", "bars", 40 if QUICK else 500, MONTH, [], 40 if QUICK else 100, 5),
+}
+TARGETS = {"quotes": (6.0, 100, 4), "ticks": (5.0, 100, 4), "bars": (1.5, 25, 1.8)}
+
+
+def names(count):
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWX"
+    return [letters[i // 24 // 24 % 24] + letters[i // 24 % 24] + letters[i % 24] + "B" for i in range(count)]
+
+
+@contextlib.contextmanager
+def simulator(*flags):
+    process = subprocess.Popen([BIN, "simulate", "--port", "0", "--rate", "1000000/min", "--cache-bytes", "1000000000", *flags],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        yield process.stdout.readline().split()[-1]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measure(command, **env):
+    """CPU seconds, wall seconds, peak MB and stdout of a command and its children."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.monotonic()
+    done = subprocess.run(command, env={**os.environ, **env}, stdout=subprocess.PIPE, text=True, check=True)
+    wall = time.monotonic() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, wall, after.ru_maxrss / 1024, done.stdout
+
+
+def run_ticklake(kind, symbols, span, endpoint, *flags):
+    with tempfile.TemporaryDirectory() as folder:
+        command = [BIN, "import", kind, ",".join(symbols), *span, "--endpoint", endpoint, "--lake", folder + "/lake", "--json",
+                   "--quiet", *flags]
+        cpu, wall, peak, out = measure(command, TICKLAKE_STATE=folder + "/state")
+        result = json.loads(out)
+        if result["failed"]:
+            raise SystemExit(f"ticklake failed: {result['failed'][:2]}")
+        size = sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(folder) for f in files if f.endswith(".parquet"))
+        return cpu, wall, peak, result, size
+
+
+def run_peer(client, question, symbols, span, endpoint):
+    with tempfile.TemporaryDirectory() as out:
+        cpu, wall, peak, text = measure([sys.executable, os.path.join(ROOT, "bench", "peers.py"), client, question, endpoint,
+                                         ",".join(symbols), *span, out])
+        return cpu, wall, int(text)
+
+
+def save_pages(wire, symbols, span, endpoint, path):
+    """The gzip bodies as they travel, for bench/bound."""
+    with open(path, "wb") as file:
+        for symbol in symbols:
+            token = None
+            while True:
+                query = {"symbols": symbol, "start": span[0], "end": span[1][:-1] + "Z", "limit": 10000, "feed": "sip"}
+                if wire == "bars":
+                    query["timeframe"] = "1Min"
+                if token:
+                    query["page_token"] = token
+                request = urllib.request.Request(f"{endpoint}/v2/stocks/{wire}?" + urllib.parse.urlencode(query), headers={
+                    "APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret", "Accept-Encoding": "gzip"})
+                with urllib.request.urlopen(request) as answer:
+                    body = answer.read()
+                import gzip
+                page = json.loads(gzip.decompress(body)) if body[:2] == b"\x1f\x8b" else None
+                if page is None:
+                    break
+                file.write(struct.pack("<I", len(body)) + body)
+                token = page["next_page_token"]
+                if not token:
+                    break
+
+
+def compare(question):
+    kind, wire, count, span, flags, tuned_count, vendor_count = QUESTIONS[question]
+    symbols = names(count)
+    target, over_vendor, over_tuned = TARGETS[question]
+    with simulator(*flags) as endpoint, tempfile.TemporaryDirectory() as folder:
+        run_ticklake(kind, symbols, span, endpoint)  # fills the simulator's cache
+        runs = [run_ticklake(kind, symbols, span, endpoint) for _ in range(3)]
+        run_peer("tuned", question, symbols[:tuned_count], span, endpoint)
+        tuned = [run_peer("tuned", question, symbols[:tuned_count], span, endpoint) for _ in range(1 if QUICK else 3)]
+        vendor = run_peer("alpaca-py", question, symbols[:vendor_count], span, endpoint)
+        save_pages(wire, symbols[:max(vendor_count, 10)], span, endpoint, folder + "/pages")
+        bound = json.loads(measure([BOUND, wire, folder + "/pages"])[3])
+    wire_rows = sum_rows(runs[0][3], kind, tuned, tuned_count, count)
+    ours = statistics.median(wire_rows / run[0] for run in runs)
+    peer = statistics.median(run[2] / run[0] for run in tuned)
+    client = vendor[2] / vendor[0]
+    limit = bound["rows"] / bound["cpu_seconds"]
+    wall = statistics.median(run[1] for run in runs)
+    print(f"\n{question}: {wire_rows / 1e6:.2f} M rows of the vendor, {count} symbols, {runs[0][3]['requests']} pages")
+    print(f"  ticklake            {ours / 1e6:8.2f} M rows per CPU second   (target {target})   wall {wall:.2f} s, "
+          f"peak {max(run[2] for run in runs):.0f} MB, {runs[0][4] / 1e6:.1f} MB of Parquet")
+    print(f"  tuned Python        {peer / 1e6:8.3f}   ticklake is {ours / peer:6.1f} times that   (target {over_tuned})")
+    print(f"  alpaca-py + pandas  {client / 1e6:8.3f}   ticklake is {ours / client:6.1f} times that   (target {over_vendor})")
+    print(f"  bound               {limit / 1e6:8.2f}   ticklake reaches {100 * ours / limit:.0f} %   (inflate + parse + shape + encode)")
+
+
+def sum_rows(result, kind, tuned, tuned_count, count):
+    if kind == "1m":
+        return result["rows"]
+    if tuned_count == count:
+        return tuned[0][2]
+    raise SystemExit("rows of the vendor are not known")
+
+
+def latency():
+    """0.9 M minute bars of 50 symbols at 40 ms a page: target under 1 s of wall time."""
+    with simulator("--latency", "40") as endpoint:
+        run_ticklake("1m", names(50), MONTH, endpoint)
+        runs = [run_ticklake("1m", names(50), MONTH, endpoint, "--threads", "16") for _ in range(3)]
+    print(f"\nlatency: {runs[0][3]['rows'] / 1e6:.2f} M minute bars of 50 symbols, 40 ms a page, {runs[0][3]['requests']} pages, 16 "
+          f"transfers: {statistics.median(run[1] for run in runs):.2f} s of wall time (target under 1)")
+
+
+if __name__ == "__main__":
+    asked = [word for word in sys.argv[1:] if not word.startswith("-")] or ["bars", "quotes", "ticks", "latency"]
+    with open("/proc/cpuinfo") as cpu:
+        print(next((line.split(":")[1].strip() for line in cpu if line.startswith("model name")), "?"), "x", os.cpu_count())
+    for word in asked:
+        latency() if word == "latency" else compare(word)

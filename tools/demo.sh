@@ -19,7 +19,8 @@ export TICKLAKE_ALPACA_ENDPOINT=$endpoint
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 run() {
   printf '$ ticklake'
-  printf ' %q' "$@"
+  local word
+  for word in "$@"; do case $word in *[[:space:]]*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac; done
   printf '\n'
   "$program" "$@"
 }
@@ -43,7 +44,8 @@ say "What the lake holds, and that it is whole"
 run coverage 1m AAPL,MSFT
 run coverage quotes
 run gaps
-run audit 1d --quiet | head -n 3
+run audit 1d --quiet >demo/audit.txt
+head -n 3 demo/audit.txt
 say "Numbers"
 run read 1m AAPL 2024-01-03 2024-01-03 --session regular --limit 5
 run read quotes AAPL 2024-01-03 2024-01-03 --session regular --limit 5

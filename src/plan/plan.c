@@ -7,7 +7,7 @@
 #include "market/calendar.h"
 #include "plan/spans.h"
 
-enum { SPANS_MAX = 20 * 1000 * 1000 };
+enum { SPANS_MAX = 5 * 1000 * 1000 };
 static const int64_t settle_ns = INT64_C(16) * 60 * TL_NS_PER_S; /* younger answers are partial: INTERFACES.md */
 
 tl_status tl_spans_add(tl_spans *spans, tl_span span, tl_error *err) {
@@ -42,15 +42,15 @@ tl_range tl_plan_align(const tl_job_kind *job, tl_range range) {
 /* What is younger than this is asked for apart, because it will be asked for again. */
 static int64_t fresh_start(const tl_plan_input *input) {
   int64_t settled_ns = input->now_ns - settle_ns;
-  tl_interval interval = input->job.dataset.interval;
-  if (interval.count && interval.unit >= TL_DAY) return tl_interval_floor(interval, settled_ns);
-  return tl_calendar_day_start_ns(tl_calendar_day(settled_ns));
+  int64_t day_ns = tl_calendar_day_start_ns(tl_calendar_day(settled_ns));
+  return input->job.dataset.interval.count ? tl_interval_floor(input->job.dataset.interval, day_ns) : day_ns;
 }
 
 static tl_status cut_range(const tl_plan_input *input, uint32_t symbol, tl_range range, tl_spans *out, tl_error *err) {
   if (range.end_ns > input->latest_ns) range.end_ns = input->latest_ns;
-  tl_range before = tl_range_clip(range, (tl_range){INT64_MIN, input->history_start_ns});
-  range = tl_range_clip(range, (tl_range){input->history_start_ns, INT64_MAX});
+  int64_t history_ns = tl_plan_align(&input->job, (tl_range){input->history_start_ns, INT64_MAX}).start_ns;
+  tl_range before = tl_range_clip(range, (tl_range){INT64_MIN, history_ns});
+  range = tl_range_clip(range, (tl_range){history_ns, INT64_MAX});
   tl_status st = tl_spans_add(out, (tl_span){before, 0, symbol, TL_SPAN_HISTORY}, err);
   if (st || tl_range_empty(range)) return st;
   if (input->plain) return tl_plan_split(input, symbol, range, out, err);

@@ -133,17 +133,16 @@ static tl_status split_day(const tl_plan_input *input, uint32_t symbol, tl_range
 
 /* ---- ticks ---- */
 
-/* Where the unit that begins at `at` ends: the next trading day's midnight, or the next bar's start when ticks make
- * bars longer than a day. */
+/* Where the unit that begins at `at` ends: the next trading day's midnight. Where ticks make bars that this would cut
+ * in two (of 12 hours, of weeks), the end of that bar. */
 static int64_t tick_unit_end(const tl_plan_input *input, int64_t at_ns) {
-  tl_interval interval = input->job.dataset.interval;
-  if (input->job.derived && interval.count && !tl_interval_below_day(interval) &&
-      !tl_interval_equal(interval, (tl_interval){1, TL_DAY}))
-    return tl_interval_next(interval, at_ns);
+  tl_interval bar = input->job.derived ? input->job.dataset.interval : (tl_interval){0, TL_SECOND};
   int32_t day = tl_calendar_day(at_ns);
-  if (!tl_plan_knows_closed_days(input)) return tl_calendar_day_start_ns(day + 1);
-  if (!tl_calendar_session(day, NULL)) day = tl_calendar_next(day); /* closed days at the head join the first session */
-  return tl_calendar_day_start_ns(tl_calendar_next(day));
+  if (!tl_plan_knows_closed_days(input)) day++;
+  else if (tl_calendar_session(day, NULL)) day = tl_calendar_next(day);
+  else day = tl_calendar_next(tl_calendar_next(day)); /* closed days at the head join the first session */
+  int64_t end_ns = tl_calendar_day_start_ns(day);
+  return bar.count ? tl_interval_next(bar, end_ns - 1) : end_ns;
 }
 
 /* Without an estimate the size of a day is not known, and one chain is the safe guess. */

@@ -15,7 +15,7 @@
 #define TL_DECODE_DECODE_H
 #include "provider/provider.h"
 
-enum { TL_DECODER_TAIL_MAX = 256 };
+enum { TL_DECODER_TAIL_MAX = 1024 };
 
 typedef struct tl_decoder { /* {0} is ready */
   struct tl_decoder_symbol *symbols; /* by index of the ask */

@@ -1,11 +1,8 @@
 /* quotes_tightest.c - one pass that keeps the row number of the best quote so far. See quotes_tightest.h. */
 #include "shape/quotes_tightest.h"
 
-#include <math.h>
-
 #include "market/number.h"
-
-#define PRICE_MAX 9e9 /* price * 1e9 fits an int64 below it */
+#include "shape/price.h"
 
 void tl_quotes_tightest_deinit(tl_quotes_tightest *t) {
   tl_batch_deinit(&t->best);
@@ -16,9 +13,9 @@ void tl_quotes_tightest_deinit(tl_quotes_tightest *t) {
 static inline int64_t spread_e9(const tl_batch *quotes, size_t row) {
   const tl_column *bids = &quotes->columns[TL_QUOTES_BID_PRICE], *asks = &quotes->columns[TL_QUOTES_ASK_PRICE];
   double bid = bids->f64[row], ask = asks->f64[row];
-  if (!(bid > 0 && ask >= bid && ask < PRICE_MAX)) return INT64_MAX;
+  if (!(bid > 0 && ask >= bid && ask < TL_PRICE_MAX)) return INT64_MAX;
   if (!tl_column_valid(bids, row) || !tl_column_valid(asks, row)) return INT64_MAX;
-  return llrint(ask * 1e9) - llrint(bid * 1e9);
+  return tl_price_e9(ask) - tl_price_e9(bid);
 }
 
 static void copy_column(const tl_batch *from, size_t row, int from_column, tl_batch *to, int to_column) {

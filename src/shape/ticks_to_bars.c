@@ -1,9 +1,8 @@
 /* ticks_to_bars.c - the tape's rules as a table, and a bar that grows trade by trade. See ticks_to_bars.h. */
 #include "shape/ticks_to_bars.h"
 
-#include <math.h>
-
 #include "base/alloc.h"
+#include "shape/price.h"
 
 /* ---- what a trade may do ---- */
 
@@ -69,11 +68,11 @@ static void add_volume(tl_bar_sums *sums, int64_t size) {
 }
 
 static void add_vwap(tl_bar_sums *sums, double price, int64_t size) {
-  if (price >= 9e9 || sums->vwap_over) { /* llrint(price * 1e9) would not fit */
+  if (price >= TL_PRICE_MAX || sums->vwap_over) {
     sums->vwap_over = true;
     return;
   }
-  __int128 product = (__int128)llrint(price * 1e9) * size;
+  __int128 product = (__int128)tl_price_e9(price) * size;
   sums->vwap_over |= __builtin_add_overflow(sums->vwap_e9, product, &sums->vwap_e9);
   sums->vwap_over |= __builtin_add_overflow(sums->vwap_volume, size, &sums->vwap_volume);
 }

@@ -15,7 +15,7 @@
  * Cost: about 40 ns a row in the usual form, ten times that in any other. */
 #include "provider/alpaca/alpaca.h"
 #include "provider/alpaca/quick.h"
-#include "provider/alpaca/scan.h"
+#include "provider/alpaca/jsonscan.h"
 
 typedef struct decoder {
   const tl_ask *ask;

@@ -1,5 +1,5 @@
-/* scan.c - see scan.h. */
-#include "provider/alpaca/scan.h"
+/* jsonscan.c - see jsonscan.h. */
+#include "provider/alpaca/jsonscan.h"
 
 #include "json/read.h"
 #include "market/number.h"

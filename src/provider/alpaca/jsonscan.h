@@ -1,7 +1,7 @@
-/* scan.h - a strict JSON scanner over one page: white space, strings, numbers, values to skip.
+/* jsonscan.h - a strict JSON scanner over one page: white space, strings, numbers, values to skip.
  * Looks at no byte past `end`, checks grammar, UTF-8 and depth as json/read.h does, allocates only to unescape. */
-#ifndef TL_PROVIDER_ALPACA_SCAN_H
-#define TL_PROVIDER_ALPACA_SCAN_H
+#ifndef TL_PROVIDER_ALPACA_JSONSCAN_H
+#define TL_PROVIDER_ALPACA_JSONSCAN_H
 #include "provider/alpaca/rows.h"
 
 typedef struct alpaca_scan {

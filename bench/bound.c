@@ -1,11 +1,10 @@
 /* bound.c - what inflate + parse (+ shape) + encode of given pages costs on one core: the limit an engine can reach.
  *
- *   bound bars|trades|quotes PAGES_FILE [repeats]
+ *   bound bars|trades|quotes PAGES_FILE SYMBOL...
  *
  * PAGES_FILE holds gzip bodies, each after its length as 4 bytes little-endian; the pages of one symbol follow each other.
- * Prints the rows and the best CPU seconds of `repeats` passes. Nothing is written: the encoder's bytes are dropped. */
+ * Prints the rows and the best CPU seconds of 3 passes. Nothing is written: the encoder's bytes are dropped. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -49,12 +48,11 @@ static tl_status flush_symbol(lane *l, tl_wire wire, int64_t *bytes, tl_error *e
   return st;
 }
 
-static tl_status one_page(lane *l, const tl_provider *provider, tl_wire wire, const char *body, size_t len, char last[64],
+static tl_status one_page(lane *l, const tl_provider *provider, const tl_ask *ask, const char *body, size_t len, char last[64],
                           int64_t *rows, int64_t *bytes, tl_error *err) {
-  const char *symbol = last;
-  tl_ask ask = {.wire = wire, .interval = {1, TL_MINUTE}, .symbols = &symbol, .symbol_count = 0, .range = {INT64_MIN, INT64_MAX}};
+  tl_wire wire = ask->wire;
   tl_status st = tl_inflate_gzip(l->inflate, body, len, (size_t)64 << 20, &l->text, err);
-  if (!st) st = provider->page(&ask, l->text.data, l->text.len, &l->page, err);
+  if (!st) st = provider->page(ask, l->text.data, l->text.len, &l->page, err);
   for (size_t i = 0; !st && i < l->page.run_count; i++) {
     const tl_run *run = &l->page.runs[i];
     if (strcmp(last, run->symbol) != 0) {
@@ -69,26 +67,27 @@ static tl_status one_page(lane *l, const tl_provider *provider, tl_wire wire, co
   return st;
 }
 
-static tl_status one_pass(lane *l, tl_wire wire, const tl_buf *pages, int64_t *rows, int64_t *bytes, tl_error *err) {
+static tl_status one_pass(lane *l, const tl_ask *ask, const tl_buf *pages, int64_t *rows, int64_t *bytes, tl_error *err) {
   const tl_provider *provider = tl_provider_find("alpaca");
   char last[64] = "";
   tl_status st = TL_OK;
   for (size_t at = 0; !st && at + 4 <= pages->len;) {
     uint32_t len;
     memcpy(&len, pages->data + at, 4);
-    st = one_page(l, provider, wire, pages->data + at + 4, len, last, rows, bytes, err);
+    st = one_page(l, provider, ask, pages->data + at + 4, len, last, rows, bytes, err);
     at += 4 + (size_t)len;
   }
-  return st ? st : flush_symbol(l, wire, bytes, err);
+  return st ? st : flush_symbol(l, ask->wire, bytes, err);
 }
 
 int main(int argc, char **argv) {
-  if (argc < 3) {
-    fprintf(stderr, "usage: bound bars|trades|quotes PAGES_FILE [repeats]\n");
+  if (argc < 4) {
+    fprintf(stderr, "usage: bound bars|trades|quotes PAGES_FILE SYMBOL...\n");
     return 2;
   }
   tl_wire wire = !strcmp(argv[1], "bars") ? TL_WIRE_BARS : !strcmp(argv[1], "trades") ? TL_WIRE_TRADES : TL_WIRE_QUOTES;
-  long repeats = argc > 3 ? strtol(argv[3], NULL, 10) : 3;
+  tl_ask ask = {.wire = wire, .interval = {1, TL_MINUTE}, .symbols = (const char *const *)argv + 3,
+                .symbol_count = (size_t)argc - 3, .range = {INT64_MIN, INT64_MAX}};
   tl_error err = {0};
   tl_buf pages = {0};
   lane l = {0};
@@ -101,10 +100,10 @@ int main(int argc, char **argv) {
     tl_batch_init(&l.made, wire == TL_WIRE_QUOTES ? TL_QUOTES_1S : TL_BARS);
     if (wire == TL_WIRE_TRADES) st = tl_ticks_to_bars_init(&l.bars, (tl_interval){1, TL_SECOND}, TL_CONDITIONS_SIP, l.words, &err);
   }
-  for (long i = 0; !st && i < repeats; i++) {
+  for (int i = 0; !st && i < 3; i++) {
     rows = bytes = 0;
     int64_t before_ns = tl_clock_cpu_ns();
-    st = one_pass(&l, wire, &pages, &rows, &bytes, &err);
+    st = one_pass(&l, &ask, &pages, &rows, &bytes, &err);
     int64_t spent_ns = tl_clock_cpu_ns() - before_ns;
     if (spent_ns < best_ns) best_ns = spent_ns;
   }

@@ -6,10 +6,9 @@ The simulator serves finished pages from its cache (a first pass fills it), so a
 peer does a part of the work that takes it some seconds; rates are compared. Medians of 3 for ticklake and the tuned client.
 """
 import contextlib
+import gzip
 import json
 import os
-import resource
-import shutil
 import statistics
 import struct
 import subprocess
@@ -50,13 +49,17 @@ def simulator(*flags):
 
 
 def measure(command, **env):
-    """CPU seconds, wall seconds, peak MB and stdout of a command and its children."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.monotonic()
-    done = subprocess.run(command, env={**os.environ, **env}, stdout=subprocess.PIPE, text=True, check=True)
-    wall = time.monotonic() - started
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, wall, after.ru_maxrss / 1024, done.stdout
+    """CPU seconds (user + system, its children's too), wall seconds, peak MB and stdout of a command."""
+    with tempfile.TemporaryFile("w+") as out:
+        started = time.monotonic()
+        process = subprocess.Popen(command, env={**os.environ, **env}, stdout=out)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"{command[0]} {command[1]} ended with {process.returncode}")
+        out.seek(0)
+        return usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024, out.read()
 
 
 def run_ticklake(kind, symbols, span, endpoint, *flags):
@@ -93,7 +96,6 @@ def save_pages(wire, symbols, span, endpoint, path):
                     "APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret", "Accept-Encoding": "gzip"})
                 with urllib.request.urlopen(request) as answer:
                     body = answer.read()
-                import gzip
                 page = json.loads(gzip.decompress(body)) if body[:2] == b"\x1f\x8b" else None
                 if page is None:
                     break
@@ -113,8 +115,9 @@ def compare(question):
         run_peer("tuned", question, symbols[:tuned_count], span, endpoint)
         tuned = [run_peer("tuned", question, symbols[:tuned_count], span, endpoint) for _ in range(1 if QUICK else 3)]
         vendor = run_peer("alpaca-py", question, symbols[:vendor_count], span, endpoint)
-        save_pages(wire, symbols[:max(vendor_count, 10)], span, endpoint, folder + "/pages")
-        bound = json.loads(measure([BOUND, wire, folder + "/pages"])[3])
+        some = symbols[:max(vendor_count, 10)]
+        save_pages(wire, some, span, endpoint, folder + "/pages")
+        bound = json.loads(measure([BOUND, wire, folder + "/pages", *some])[3])
     wire_rows = sum_rows(runs[0][3], kind, tuned, tuned_count, count)
     ours = statistics.median(wire_rows / run[0] for run in runs)
     peer = statistics.median(run[2] / run[0] for run in tuned)
@@ -139,7 +142,7 @@ def sum_rows(result, kind, tuned, tuned_count, count):
 
 def latency():
     """0.9 M minute bars of 50 symbols at 40 ms a page: target under 1 s of wall time."""
-    with simulator("--latency", "40") as endpoint:
+    with simulator("--latency", "40", "--density", "20") as endpoint:
         run_ticklake("1m", names(50), MONTH, endpoint)
         runs = [run_ticklake("1m", names(50), MONTH, endpoint, "--threads", "16") for _ in range(3)]
     print(f"\nlatency: {runs[0][3]['rows'] / 1e6:.2f} M minute bars of 50 symbols, 40 ms a page, {runs[0][3]['requests']} pages, 16 "

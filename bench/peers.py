@@ -94,7 +94,9 @@ def tuned_symbols(question, endpoint, symbols, start, end, out):
             if items:
                 names = {"bars": ["t", "o", "h", "l", "c", "v", "n", "vw"], "trades": ["t", "p", "s"],
                          "quotes": ["t", "bp", "bs", "bx", "ap", "as", "ax"]}[wire]
-                frames.append(pl.DataFrame({name: [item.get(name) for item in items] for name in names}))
+                types = {name: pl.String if name in ("t", "bx", "ax") else pl.Int64 if name in ("v", "n", "s", "bs", "as") else pl.Float64
+                         for name in names}
+                frames.append(pl.DataFrame({name: [item.get(name) for item in items] for name in names}, schema=types, strict=False))
                 rows += len(items)
             token = page["next_page_token"]
             if not token:

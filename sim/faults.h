@@ -40,7 +40,7 @@ typedef struct sim_fault { /* what to do to one answer */
 typedef struct sim_occasion { /* a request, as rules see it */
   uint64_t number;
   uint32_t page;
-  tl_text path, target;
+  tl_text path;
   const char *symbols; /* ",AAPL,MSFT," */
 } sim_occasion;
 

@@ -145,6 +145,24 @@ static bool f_403(raw_request *r) { return raw_answer(r, 403, "", "{\"message\":
 static bool f_404(raw_request *r) { return raw_answer(r, 404, "", "{\"message\":\"no bar found for X\"}"), true; }
 static bool f_bad_symbol(raw_request *r) { return raw_answer(r, 400, "", "{\"message\":\"invalid symbol: B4D\"}"), true; }
 static bool f_400(raw_request *r) { return raw_answer(r, 400, "", "{\"message\":\"end should not be before start\"}"), true; }
+static bool f_limited(raw_request *r) { return raw_answer(r, 200, "X-RateLimit-Limit: 6000\r\nX-RateLimit-Remaining: 0\r\n", "row ;next="), true; }
+static bool f_400_gzip(raw_request *r) { /* {"message":"packed words"} */
+  unsigned char packed[128];
+  static char text[] = "{\"message\":\"packed words\"}";
+  z_stream z = {.next_in = (Bytef *)text, .avail_in = sizeof text - 1, .next_out = packed, .avail_out = sizeof packed};
+  deflateInit2(&z, 1, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY);
+  deflate(&z, Z_FINISH);
+  raw_printf(r, "HTTP/1.1 400 X\r\nContent-Encoding: gzip\r\nContent-Length: %lu\r\n\r\n", z.total_out);
+  raw_write(r, packed, z.total_out);
+  deflateEnd(&z);
+  return true;
+}
+static bool f_400_broken_gzip(raw_request *r) { return raw_answer(r, 400, "Content-Encoding: gzip\r\n", "not gzip at all, but long enough"), true; }
+static bool f_large(raw_request *r) {
+  static char body[3000];
+  memset(body, 'x', sizeof body - 1);
+  return raw_answer(r, 200, "", body), true;
+}
 static bool f_leak(raw_request *r) { return raw_answer(r, 400, "", "{\"message\":\"key the-secret-key is odd\"}"), true; }
 
 static const tl_fetch_options quick = {.headers = "Key: the-secret-key\n", .key = "unit", .threads = 4, .workers = 2, .retries = 3, .rate_fixed = true,
@@ -263,13 +281,18 @@ static void lasting_faults_end_the_chain_with_their_reason_and_no_other(void **s
       {f_403, TL_EHTTP, 403, 1, "c1_: HTTP 403: subscription does not permit querying recent SIP data"},
       {f_404, TL_ENOTFOUND, 404, 1, "no bar found for X"},
       {f_400, TL_EHTTP, 400, 1, "end should not be before start"},
+      {f_400_gzip, TL_EHTTP, 400, 1, "c1_: HTTP 400: packed words"},
+      {f_400_broken_gzip, TL_EHTTP, 400, 1, "c1_: HTTP 400"},
+      {f_large, TL_ELIMIT, 0, 4, "larger than 2000 bytes"},
       {f_redirect, TL_EORIGIN, 302, 1, "http://127.0.0.1"},
       {f_redirect_away, TL_EORIGIN, 302, 1, "http://evil.example"},
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     static run t;
     script s = {.pages = 2, .faults = {{-1, "c1_", table[i].play}}};
-    begin(&t, &s, quick, 3);
+    tl_fetch_options options = quick;
+    options.page_bytes_max = 2000;
+    begin(&t, &s, options, 3);
     end(&t);
     assert_int_equal(t.status, TL_OK);
     expect_rows(&t.chains[0], 2);
@@ -393,6 +416,45 @@ static void the_budget_holds_back_requests(void **state) {
 static tl_status away_url(void *argument, const char *token, tl_buf *url, tl_error *err) {
   (void)token;
   return tl_buf_appends(url, ((chain *)argument)->name, err);
+}
+
+static void the_rate_of_the_answers_headers_is_learned(void **state) {
+  (void)state;
+  static run t;
+  script s = {.pages = 1, .faults = {{-1, "", f_limited}}};
+  tl_fetch_options options = quick;
+  options.key = "learning test";
+  options.rate_per_minute = 5; /* alone this would take a minute */
+  options.rate_fixed = false;
+  int64_t start_ns = tl_clock_mono_ns();
+  begin(&t, &s, options, 12);
+  end(&t);
+  assert_int_equal(t.status, TL_OK);
+  for (int i = 0; i < 12; i++) assert_string_equal(t.chains[i].rows, "row ");
+  assert_in_range(tl_clock_mono_ns() - start_ns, 50 * TL_NS_PER_MS, 30 * TL_NS_PER_S); /* 10 ms after each "0 remaining" */
+}
+
+static atomic_bool gate;
+static bool admit_when_open(void *user) { return (void)user, atomic_load(&gate); }
+static void *open_gate(void *fetch) {
+  usleep(30000);
+  atomic_store(&gate, true);
+  tl_fetch_wakeup(fetch);
+  return NULL;
+}
+
+static void a_wakeup_asks_for_admission_again(void **state) {
+  (void)state;
+  static run t;
+  script s = {.pages = 1};
+  tl_fetch_options options = quick;
+  options.admit = admit_when_open;
+  begin(&t, &s, options, 2);
+  pthread_t thread;
+  pthread_create(&thread, NULL, open_gate, t.fetch);
+  end(&t);
+  pthread_join(thread, NULL);
+  expect_rows(&t.chains[1], 1);
 }
 
 static void a_next_url_elsewhere_is_refused(void **state) {
@@ -533,6 +595,8 @@ int main(void) {
       T(a_cancel_stops_sending_and_every_chain_hears_of_it),
       T(no_chain_starts_that_is_not_admitted),
       T(the_budget_holds_back_requests),
+      T(the_rate_of_the_answers_headers_is_learned),
+      T(a_wakeup_asks_for_admission_again),
       T(a_next_url_elsewhere_is_refused),
       T(a_secret_never_shows_in_an_error),
       T(one_answer_can_be_had_alone),

@@ -62,33 +62,44 @@ static tl_status learn_rule(tl_ticks_to_bars *bars, uint32_t code, tl_error *err
 
 /* ---- one bar ---- */
 
-static void add_volume(tl_bar_sums *sums, int64_t size) {
-  sums->trade_count++;
-  sums->volume_over |= __builtin_add_overflow(sums->volume, size, &sums->volume);
+static inline uint64_t bits_of(double price) {
+  uint64_t bits;
+  memcpy(&bits, &price, sizeof bits);
+  return bits;
 }
 
-static void add_vwap(tl_bar_sums *sums, double price, int64_t size) {
-  if (price >= TL_PRICE_MAX || sums->vwap_over) {
-    sums->vwap_over = true;
+static inline uint64_t all_if(bool yes) { return (uint64_t)0 - yes; }
+
+/* Without branches on what the trade may do: conditions come in no order a processor could foretell. */
+static inline void add_volume(tl_bar_sums *sums, unsigned allowed, double price, int64_t size) {
+  int64_t counted = size & (int64_t)all_if(allowed & VOLUME);
+  sums->trade_count += allowed & VOLUME;
+  sums->volume_over |= __builtin_add_overflow(sums->volume, counted, &sums->volume);
+  if (price >= TL_PRICE_MAX) {
+    sums->vwap_over |= (allowed & (VOLUME | HIGH_LOW)) == (VOLUME | HIGH_LOW);
     return;
   }
-  __int128 product = (__int128)tl_price_e9(price) * size;
-  sums->vwap_over |= __builtin_add_overflow(sums->vwap_e9, product, &sums->vwap_e9);
-  sums->vwap_over |= __builtin_add_overflow(sums->vwap_volume, size, &sums->vwap_volume);
+  int64_t weighed = counted & (int64_t)all_if(allowed & HIGH_LOW);
+  sums->vwap_over |= __builtin_add_overflow(sums->vwap_e9, (__int128)tl_price_e9(price) * weighed, &sums->vwap_e9);
+  sums->vwap_over |= __builtin_add_overflow(sums->vwap_volume, weighed, &sums->vwap_volume);
+}
+
+static inline void add_price(tl_bar_sums *sums, unsigned allowed, uint64_t price) {
+  if (!sums->priced) { /* a trade that may set high and low may also be the first, so nothing is lost here */
+    if (!(allowed & FIRST)) return;
+    sums->open = sums->high = sums->low = sums->close = price;
+    sums->priced = true;
+    return;
+  }
+  uint64_t high_low = all_if(allowed & HIGH_LOW), up = price & high_low, down = price | ~high_low;
+  sums->high = up > sums->high ? up : sums->high;
+  sums->low = down < sums->low ? down : sums->low;
+  sums->close ^= (sums->close ^ price) & all_if(allowed & OPEN_CLOSE);
 }
 
 static inline void add_trade(tl_bar_sums *sums, unsigned allowed, double price, int64_t size) {
-  if (allowed & VOLUME) add_volume(sums, size);
-  if ((allowed & (VOLUME | HIGH_LOW)) == (VOLUME | HIGH_LOW)) add_vwap(sums, price, size);
-  bool may_open = !sums->priced && (allowed & FIRST);
-  if (may_open) {
-    sums->open = sums->high = sums->low = sums->close = price;
-    sums->priced = true;
-  } else if (sums->priced) { /* a trade that may set high and low may also be the first, so priced comes before them */
-    if ((allowed & HIGH_LOW) && price > sums->high) sums->high = price;
-    if ((allowed & HIGH_LOW) && price < sums->low) sums->low = price;
-    if (allowed & OPEN_CLOSE) sums->close = price;
-  }
+  add_volume(sums, allowed, price, size);
+  add_price(sums, allowed, bits_of(price));
 }
 
 static bool makes_bar(const tl_bar_sums *sums) {
@@ -124,10 +135,10 @@ static tl_status give_bar(const tl_bar_sums *sums, int64_t start_ns, tl_batch *o
   size_t row = out->rows++;
   tl_column *c = out->columns;
   c[TL_COL_TIME].i64[row] = start_ns;
-  c[TL_BARS_OPEN].f64[row] = sums->open;
-  c[TL_BARS_HIGH].f64[row] = sums->high;
-  c[TL_BARS_LOW].f64[row] = sums->low;
-  c[TL_BARS_CLOSE].f64[row] = sums->close;
+  memcpy(&c[TL_BARS_OPEN].f64[row], &sums->open, sizeof(double));
+  memcpy(&c[TL_BARS_HIGH].f64[row], &sums->high, sizeof(double));
+  memcpy(&c[TL_BARS_LOW].f64[row], &sums->low, sizeof(double));
+  memcpy(&c[TL_BARS_CLOSE].f64[row], &sums->close, sizeof(double));
   c[TL_BARS_VOLUME].i64[row] = sums->volume_over ? 0 : sums->volume;
   c[TL_BARS_TRADE_COUNT].i64[row] = sums->trade_count;
   c[TL_BARS_VWAP].f64[row] = sums->vwap_over ? 0 : vwap_of(sums);
@@ -215,26 +226,40 @@ static tl_status rule_of(tl_ticks_to_bars *bars, const tl_batch *trades, size_t 
   return TL_OK;
 }
 
-tl_status tl_ticks_to_bars_feed(tl_ticks_to_bars *bars, const tl_batch *trades, size_t begin, size_t end, tl_batch *out,
-                                tl_error *err) {
-  const int64_t *times = tl_batch_times(trades);
+/* Rows of one base interval. The sums are a local copy meanwhile: they stay in registers. */
+static tl_status add_rows(tl_ticks_to_bars *bars, const tl_batch *trades, size_t row, size_t end, tl_error *err) {
   const double *prices = trades->columns[TL_TRADES_PRICE].f64;
   const tl_column *sizes = &trades->columns[TL_TRADES_SIZE];
-  for (size_t row = begin; row < end; row++) {
-    tl_status st = TL_OK;
-    unsigned allowed = 0;
-    if (!bars->fed || times[row] >= bars->base_end_ns || times[row] < bars->last_ns) st = roll(bars, times[row], out, err);
-    bars->last_ns = times[row];
-    bars->trades++;
-    if (!st && is_left_out(bars, trades, row)) {
+  tl_bar_sums sums = bars->base_sums;
+  tl_status st = TL_OK;
+  for (; row < end; row++) {
+    unsigned allowed;
+    if (is_left_out(bars, trades, row)) {
       bars->left_out++;
       continue;
     }
-    if (!st) st = rule_of(bars, trades, row, &allowed, err);
-    if (st) return st;
-    add_trade(&bars->base_sums, allowed, prices[row], tl_column_valid(sizes, row) ? sizes->i64[row] : 0);
+    st = rule_of(bars, trades, row, &allowed, err);
+    if (st) break;
+    add_trade(&sums, allowed, prices[row], tl_column_valid(sizes, row) ? sizes->i64[row] : 0);
   }
-  return TL_OK;
+  bars->base_sums = sums;
+  return st;
+}
+
+tl_status tl_ticks_to_bars_feed(tl_ticks_to_bars *bars, const tl_batch *trades, size_t begin, size_t end, tl_batch *out,
+                                tl_error *err) {
+  const int64_t *times = tl_batch_times(trades);
+  tl_status st = TL_OK;
+  for (size_t row = begin; !st && row < end;) {
+    if (!bars->fed || times[row] >= bars->base_end_ns || times[row] < bars->last_ns) st = roll(bars, times[row], out, err);
+    size_t stop = row + 1; /* the interval is this row's */
+    while (stop < end && times[stop] < bars->base_end_ns) stop++;
+    if (!st) st = add_rows(bars, trades, row, stop, err);
+    bars->last_ns = times[stop - 1];
+    bars->trades += (int64_t)(stop - row);
+    row = stop;
+  }
+  return st;
 }
 
 tl_status tl_ticks_to_bars_flush(tl_ticks_to_bars *bars, tl_batch *out, tl_error *err) {

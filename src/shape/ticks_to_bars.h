@@ -15,7 +15,7 @@
  * as the vendor's own bars show it. A trade without a size counts with size 0. Sums beyond int64 (vwap: also a price of
  * 9e9 and more) give NULL.
  * Callers may rely on: the bars depend on the rows only, not on how they are cut into calls; memory is the open bar.
- * Cost: about 5 ns a trade. Not here: what order the rows are in (decode/), bars from the vendor's bars. */
+ * Prices must be >= 0 (decoders see to it). Cost: about 10 ns a trade. Not here: what order the rows are in (decode/), bars from the vendor's bars. */
 #ifndef TL_SHAPE_TICKS_TO_BARS_H
 #define TL_SHAPE_TICKS_TO_BARS_H
 #include "batch/batch.h"
@@ -25,7 +25,7 @@
 typedef enum tl_conditions { TL_CONDITIONS_SIP, TL_CONDITIONS_ALL } tl_conditions;
 
 typedef struct tl_bar_sums { /* a bar under construction */
-  double open, high, low, close;
+  uint64_t open, high, low, close; /* bits of doubles >= 0, which order as the doubles do */
   int64_t volume, trade_count;
   int64_t vwap_volume;
   __int128 vwap_e9; /* sum of price * 1e9 * size */

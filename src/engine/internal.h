@@ -15,6 +15,10 @@ tl_status tl_engine_connect(tl_engine *engine, duckdb_connection *out, tl_error 
 /* DuckDB's message as TL_ESQL, or TL_ENOMEM when it says so. */
 tl_status tl_engine_fail(tl_error *err, const char *message);
 
+/* When one of several threads fails, DuckDB stops the others first, and now and then (1 in 100) their "interrupted" wins
+ * over the reason. Nobody here interrupts a query, so that text always means this. */
+bool tl_engine_lost_reason(const char *message);
+
 /* Runs the statements of sql; *last is the last one's result, to be destroyed also after a failure. */
 tl_status tl_engine_execute(duckdb_connection connection, const char *sql, const tl_value *values, size_t value_count,
                             bool streaming, duckdb_result *last, tl_error *err);

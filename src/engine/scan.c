@@ -331,18 +331,30 @@ static tl_status take_times(scanner *s, duckdb_data_chunk chunk, tl_error *err) 
   return TL_OK;
 }
 
-static tl_status stream(scanner *s, const char *sql, tl_status (*take)(scanner *, duckdb_data_chunk, tl_error *), tl_error *err) {
+typedef tl_status (*take_chunk)(scanner *s, duckdb_data_chunk chunk, tl_error *err);
+
+static tl_status take_nothing(scanner *s, duckdb_data_chunk chunk, tl_error *err) {
+  (void)s;
+  (void)chunk;
+  (void)err;
+  return TL_OK;
+}
+
+/* *lost: it failed and DuckDB does not say why. */
+static tl_status stream_once(scanner *s, const char *sql, take_chunk take, bool *lost, tl_error *err) {
   duckdb_prepared_statement statement = NULL;
   duckdb_result result = {0};
-  s->last_ns = INT64_MIN;
   tl_status st = prepare(s, sql, &statement, err);
-  if (!st && duckdb_execute_prepared_streaming(statement, &result) != DuckDBSuccess)
+  if (!st && duckdb_execute_prepared_streaming(statement, &result) != DuckDBSuccess) {
     st = fail_file(s, duckdb_result_error(&result), err);
+    *lost = tl_engine_lost_reason(duckdb_result_error(&result));
+  }
   while (!st) {
     duckdb_data_chunk chunk = duckdb_fetch_chunk(result);
     if (!chunk) {
       const char *message = duckdb_result_error(&result);
       if (message && message[0]) st = fail_file(s, message, err);
+      *lost = st && tl_engine_lost_reason(message);
       break;
     }
     st = take(s, chunk, err);
@@ -350,6 +362,18 @@ static tl_status stream(scanner *s, const char *sql, tl_status (*take)(scanner *
   }
   duckdb_destroy_result(&result);
   duckdb_destroy_prepare(&statement);
+  return st;
+}
+
+static tl_status stream(scanner *s, const char *sql, take_chunk take, tl_error *err) {
+  bool lost = false;
+  s->last_ns = INT64_MIN;
+  tl_status st = stream_once(s, sql, take, &lost, err);
+  for (int tries = 0; st && lost && tries < 5; tries++) { /* only to learn the reason */
+    lost = false;
+    tl_status again = stream_once(s, sql, take_nothing, &lost, err);
+    if (again) st = again;
+  }
   return st;
 }
 

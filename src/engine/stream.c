@@ -53,7 +53,9 @@ static int get_next(struct ArrowArrayStream *self, struct ArrowArray *out) {
   if (!chunk) {
     const char *message = duckdb_result_error(&s->result);
     if (!message || !message[0]) return 0;
-    snprintf(s->error, sizeof s->error, "%s", message);
+    tl_error err = {0};
+    tl_engine_fail(&err, message);
+    snprintf(s->error, sizeof s->error, "%s", err.message);
     return EIO;
   }
   int code = answer(s, duckdb_data_chunk_to_arrow(s->options, chunk, out));

@@ -204,7 +204,10 @@ static tl_status append_hex(const struct ArrowArrayView *view, int64_t row, tl_b
 
 static tl_status append_list(const tl_value_style *style, const tl_field *field, const struct ArrowArrayView *view, int64_t row,
                              tl_buf *out, tl_error *err) {
-  int64_t begin = ArrowArrayViewListChildOffset(view, row), end = ArrowArrayViewListChildOffset(view, row + 1);
+  bool fixed = field->type.type == NANOARROW_TYPE_FIXED_SIZE_LIST;
+  int64_t size = field->type.fixed_size, at = view->offset + row;
+  int64_t begin = fixed ? at * size : ArrowArrayViewListChildOffset(view, at);
+  int64_t end = fixed ? begin + size : ArrowArrayViewListChildOffset(view, at + 1);
   tl_status st = tl_buf_appends(out, "[", err);
   for (int64_t i = begin; !st && i < end; i++) {
     if (i > begin) st = tl_buf_appends(out, ",", err);
@@ -231,7 +234,8 @@ static tl_status append_map(const tl_value_style *style, const tl_field *field, 
                             tl_buf *out, tl_error *err) {
   const tl_field *entry = &field->children[0];
   const struct ArrowArrayView *entries = view->children[0];
-  int64_t begin = ArrowArrayViewListChildOffset(view, row), end = ArrowArrayViewListChildOffset(view, row + 1);
+  int64_t at = view->offset + row;
+  int64_t begin = ArrowArrayViewListChildOffset(view, at), end = ArrowArrayViewListChildOffset(view, at + 1);
   tl_status st = tl_buf_appends(out, "{", err);
   tl_buf key = {0};
   for (int64_t i = begin; !st && i < end; i++) {

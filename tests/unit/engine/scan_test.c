@@ -102,6 +102,13 @@ static void assert_refused(tl_kind kind, tl_status status, const char *say) {
   tl_buf_deinit(&out);
 }
 
+static tl_status ignore_rows(void *to, const tl_batch *batch, tl_error *err) {
+  (void)to;
+  (void)batch;
+  (void)err;
+  return TL_OK;
+}
+
 #define BAR "10.5 AS open, 11 AS high, 10::FLOAT AS low, 10.25::DOUBLE AS close"
 
 static void bars_of_the_usual_shape_are_taken_as_they_are(void **state) {
@@ -201,6 +208,17 @@ static void only_the_rows_of_the_symbol_asked_for_come(void **state) {
   assert_int_equal(info.rows, 0);
 }
 
+static void a_bad_value_in_a_far_row_group_is_named_whichever_thread_meets_it(void **state) {
+  (void)state;
+  write_file("SELECT make_timestamp(x * 1000000) AS timestamp, x AS open, 1 AS high, 1 AS low, 1 AS close, CASE WHEN x < 250000 THEN 1 ELSE 0.5 END AS volume FROM range(300000) t(x)", ", ROW_GROUP_SIZE 4096");
+  for (int i = 0; i < 20; i++) {
+    tl_error err = {0};
+    tl_scan scan = {.path = path, .kind = TL_BARS, .words = words, .rows = ignore_rows};
+    assert_int_equal(tl_engine_scan(engine, &scan, NULL, &err), TL_EDECODE);
+    assert_non_null(strstr(err.message, "column 'volume' holds 0.5"));
+  }
+}
+
 typedef struct tally {
   int64_t rows, next_ns;
 } tally;
@@ -284,6 +302,7 @@ int main(void) {
     cmocka_unit_test(an_unsorted_file_comes_sorted_with_ties_in_file_order),
     cmocka_unit_test(only_the_rows_of_the_symbol_asked_for_come),
     cmocka_unit_test(many_row_groups_come_in_order),
+    cmocka_unit_test(a_bad_value_in_a_far_row_group_is_named_whichever_thread_meets_it),
     cmocka_unit_test(the_callbacks_answer_ends_the_scan),
     cmocka_unit_test(what_is_no_parquet_file_is_said_to_be_corrupt),
 #ifdef TL_FAULTS

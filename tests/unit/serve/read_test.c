@@ -235,7 +235,7 @@ static void files_of_other_hands_are_sorted_and_completed(void **state) {
   write_at("trades/symbol=A/year=2024/month=01/part.parquet", "SELECT TIMESTAMP_NS '2024-01-02 10:00:00.000000001' AS timestamp, 1.0::DOUBLE AS price");
   const char *trade_columns[] = {"timestamp", "timestamp_ns", "price"};
   read = (tl_read){.lake = lake, .layout = TL_LAYOUT_HIVE, .dataset = dataset_of("trades"), .range = all_time, .columns = trade_columns, .column_count = 3};
-  assert_read(&read, "timestamp,timestamp_ns,price\n2024-01-02T10:00:00Z,1704189600000000001,1\n");
+  assert_read(&read, "timestamp,timestamp_ns,price\n2024-01-02T10:00:00Z,1704189600000000001,1.0\n");
 }
 
 static void views_stand_for_the_datasets_that_are_there(void **state) {

@@ -24,7 +24,7 @@ struct tl_ledger {
   } kept[TL_LEDGER_STATEMENTS_MAX];
 };
 
-extern const char *const tl_ledger_formats[]; /* schema.c */
+extern const char *const tl_ledger_formats[]; /* formats.c */
 extern const int tl_ledger_format_newest;
 /* tl_ledger_open with formats of one's own, so that migration can be tested before there is a second one. */
 tl_status tl_ledger_open_formats(const char *lake, bool create, const char *const *formats, int format_newest,

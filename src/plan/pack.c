@@ -57,6 +57,7 @@ static uint32_t choose_pages(const tl_plan_input *input, const tl_span *spans, s
   if (count < 2 || input->plain) return 0;
   uint32_t best = 0;
   double best_pages = pages_when(input, spans, count, 0);
+  if (input->job.wire != TL_WIRE_BARS) best_pages /= 2; /* a day's ticks are hard to tell: only for a sure gain */
   for (uint32_t i = 0; i < input->pages_per_unit; i++) {
     uint32_t pages = short_chains ? i + 1 : input->pages_per_unit - i; /* among equals the first tried stays */
     double total = pages_when(input, spans, count, pages);

@@ -1,5 +1,5 @@
 /* ledger_test.c - what a lake's ledger remembers and what it refuses. Its file is looked at with plain SQLite. */
-#include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
@@ -434,6 +434,52 @@ static void a_group_is_all_or_nothing(void **state) {
   scratch_remove(&s);
 }
 
+/* ---- threads ---- */
+
+enum { THREADS = 4, ROUNDS = 20 };
+typedef struct worker {
+  tl_ledger *ledger;
+  char symbol[24];
+  tl_status status;
+} worker;
+
+static void *work(void *argument) {
+  worker *w = argument;
+  for (int64_t k = 0; !w->status && k < ROUNDS; k++) {
+    tl_ledger_unit unit = unit_of(w->symbol, k * 10, k * 10 + 10, TL_COVER_PRESENT, 1);
+    tl_ledger_group group = {.units = &unit, .unit_count = 1};
+    tl_segments segments = {0};
+    w->status = tl_ledger_commit(w->ledger, &group, NULL);
+    if (!w->status)
+      w->status = tl_ledger_coverage(w->ledger, "equities_1min", w->symbol, (tl_range){0, 0}, &segments, NULL);
+    if (!w->status && segments.items[0].rows != k + 1) w->status = TL_EINTERNAL;
+    tl_segments_deinit(&segments);
+  }
+  return NULL;
+}
+
+static void threads_may_share_a_ledger_and_open_it_more_than_once(void **state) {
+  (void)state;
+  scratch s;
+  scratch_make(&s);
+  tl_ledger *ledgers[2] = {scratch_open(&s), scratch_open(&s)};
+  worker workers[THREADS];
+  pthread_t threads[THREADS];
+  for (int i = 0; i < THREADS; i++) {
+    workers[i] = (worker){.ledger = ledgers[i % 2]};
+    snprintf(workers[i].symbol, sizeof workers[i].symbol, "T%d", i);
+    assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    pthread_join(threads[i], NULL);
+    assert_int_equal(workers[i].status, TL_OK);
+  }
+  tl_ledger_close(ledgers[0]);
+  tl_ledger_close(ledgers[1]);
+  scratch_remove(&s);
+  assert_int_equal(tl_alloc_live(), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_lake_without_a_ledger_gets_one_only_when_asked),
@@ -451,6 +497,7 @@ int main(void) {
       cmocka_unit_test(files_are_replaced_by_path_and_summed_by_series),
       cmocka_unit_test(runs_tell_what_was_done_and_what_came_of_each_symbol),
       cmocka_unit_test(a_group_is_all_or_nothing),
+      cmocka_unit_test(threads_may_share_a_ledger_and_open_it_more_than_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

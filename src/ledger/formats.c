@@ -1,4 +1,4 @@
-/* schema.c - the tables of the ledger, one text per format step. A released text is never edited: add the next one.
+/* formats.c - the tables of the ledger, one text per format step. A released text is never edited: add the next one.
  *
  * Units of one (dataset, symbol) never overlap: whoever inserts one cuts what was there (units.c). That is what makes
  * "what covers this range" one index search, and the newest statement the only one. */

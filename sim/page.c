@@ -7,6 +7,7 @@
 #include "sim/text.h"
 
 enum { ROW_ROOM = 512 };
+#define TAPE_SINCE_NS (17167 * SIM_DAY_NS) /* 2017-01-01: quotes older than that name no tape */
 
 static char *row_begin(tl_buf *out, tl_status *st, tl_error *err) {
   *st = tl_buf_reserve(out, ROW_ROOM, err);
@@ -110,8 +111,10 @@ tl_status sim_quote_put(tl_buf *out, const sim_quote *q, char tape, tl_error *er
   *p++ = q->bid_exchange;
   p = put_conditions(SIM_PUT(p, "\","), q->conditions);
   p = put_stamp(SIM_PUT(p, ",\"t\":\""), q->t_ns);
-  p = SIM_PUT(p, "\",\"z\":\"");
-  *p++ = tape;
+  if (q->t_ns >= TAPE_SINCE_NS) {
+    p = SIM_PUT(p, "\",\"z\":\"");
+    *p++ = tape;
+  }
   p = SIM_PUT(p, "\"}");
   row_end(out, p);
   return TL_OK;

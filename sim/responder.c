@@ -107,22 +107,29 @@ static uint64_t token_of(const tl_buf *body) {
   return end ? sim_hash_text(start, (size_t)(end - start)) : 0;
 }
 
+/* The end of the range asked for; INT64_MAX when it is not given or not understood. */
+static int64_t end_of(const char *target, size_t len) {
+  for (size_t at = 0; at + 5 < len; at++) {
+    if ((target[at] != '?' && target[at] != '&') || memcmp(target + at + 1, "end=", 4)) continue;
+    const char *value = target + at + 5, *stop = memchr(value, '&', len - at - 5);
+    size_t n = stop ? (size_t)(stop - value) : len - at - 5;
+    char text[64];
+    int64_t t_ns, day;
+    if (n > sizeof text) return INT64_MAX;
+    memcpy(text, value, n);
+    n = sim_url_decode(text, n, true);
+    if (sim_day_parse(text, n, &day)) return (day + 2) * SIM_DAY_NS;
+    return sim_time_parse(text, n, &t_ns) ? t_ns : INT64_MAX;
+  }
+  return INT64_MAX;
+}
+
 /* The answer to one target at one time: what lies in the past changes with the hour at most (asof, unfinished bars). */
 static tl_status print_key(const sim_request *q, int64_t now_ns, bool gzip, tl_buf *key, tl_error *err) {
-  char copy[2048];
-  size_t n = q->target_len < sizeof copy ? q->target_len : 0;
-  sim_query query;
-  memcpy(copy, q->target, n);
-  sim_query_parse(copy, n, &query);
-  tl_text end = sim_query_get(&query, "end");
-  int64_t end_ns = INT64_MAX, day;
-  if (end.len == 10 && sim_day_parse(end.data, end.len, &day)) end_ns = (day + 2) * SIM_DAY_NS;
-  if (end.len > 10 && !sim_time_parse(end.data, end.len, &end_ns)) end_ns = INT64_MAX;
-  bool past = end_ns < now_ns - 2 * SIM_DAY_NS;
+  bool past = end_of(q->target, q->target_len) < now_ns - 2 * SIM_DAY_NS;
   tl_buf_clear(key);
   tl_status st = tl_buf_append(key, q->target, q->target_len, err);
-  if (!st) st = tl_buf_appendf(key, err, " %c%lld", gzip ? 'z' : 'p', (long long)(now_ns / (past ? 3600 * SIM_NS : SIM_NS)));
-  return st;
+  return st ? st : tl_buf_appendf(key, err, " %c%lld", gzip ? 'z' : 'p', (long long)(now_ns / (past ? 3600 * SIM_NS : SIM_NS)));
 }
 
 /* A page as the cache keeps it. */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "sim/days.h"
 
 static sim_settings settings = {.world = {.seed = 3, .trade_density_e3 = 1000, .quote_density_e3 = 1000}};
@@ -147,6 +148,9 @@ static void rows_look_like_the_vendors(void **state) {
   page = ask("/v2/stocks/trades?symbols=AAPL&start=2024-03-11T13:30:00Z&end=2024-03-11T13:30:01.5Z&feed=sip&limit=1", &status);
   assert_true(strncmp(page, "{\"trades\":{\"AAPL\":[{\"c\":[\"@\"", 28) == 0);
   assert_non_null(strstr(page, "\"x\":\"Q\",\"z\":\"C\"}]},\"next_page_token\":\""));
+  tl_free(page);
+  page = ask("/v2/stocks/AAPL/quotes?start=2016-12-30T15:00:00Z&end=2016-12-30T15:01:00Z&feed=sip&limit=1", &status);
+  assert_null(strstr(page, "\"z\":")); /* old quotes name no tape */
   tl_free(page);
 }
 
@@ -312,6 +316,41 @@ static void dividends_lower_the_prices_before_them(void **state) {
   assert_true(adjusted[0] > want - 0.006 && adjusted[0] < want + 0.006);
 }
 
+#ifdef TL_FAULTS
+static void memory_that_runs_out_is_an_error_and_no_leak(void **state) {
+  (void)state;
+  static const char *const targets[] = {
+      "/v2/stocks/bars?symbols=AAPL,KO&timeframe=1Min&start=2024-03-11T13:30:00Z&end=2024-03-11T14:00:00Z&feed=sip",
+      "/v2/stocks/trades?symbols=AAPL,KO&start=2024-03-11T13:30:00Z&end=2024-03-11T13:32:00Z&feed=sip",
+      "/v2/stocks/KO/quotes?start=2024-03-11T13:30:00Z&end=2024-03-11T13:32:00Z&feed=sip",
+      "/v2/stocks/snapshots?symbols=AAPL,KO&feed=delayed_sip",
+      "/v1/corporate-actions?start=2024-05-01&end=2024-06-30",
+      "/v2/assets",
+      "/v2/stocks/bars?symbols=x",
+  };
+  for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+    tl_status st = TL_ENOMEM;
+    long n = 1;
+    for (; st; n++) {
+      char copy[512];
+      sim_query query;
+      sim_answer answer = {0};
+      tl_error err = {0};
+      int64_t live = tl_alloc_live();
+      memcpy(copy, targets[i], strlen(targets[i]));
+      sim_query_parse(copy, strlen(targets[i]), &query);
+      tl_fault_arm(TL_SEAM_ALLOC, n, TL_FAULT_ERROR, 0);
+      st = sim_alpaca_answer(&settings, &query, instant("2026-01-05T12:00:00Z"), &answer, &err);
+      bool reached = tl_fault_disarm();
+      assert_int_equal(st, reached ? TL_ENOMEM : TL_OK);
+      tl_buf_deinit(&answer.body);
+      assert_int_equal(tl_alloc_live(), live);
+    }
+    assert_true(n > 2);
+  }
+}
+#endif
+
 static int nothing_leaks(void **state) {
   (void)state;
   return tl_alloc_live() != 0;
@@ -330,6 +369,9 @@ int main(void) {
       cmocka_unit_test_teardown(calendar_clock_assets_and_actions_have_their_shapes, nothing_leaks),
       cmocka_unit_test_teardown(corporate_actions_come_in_pages_too, nothing_leaks),
       cmocka_unit_test_teardown(dividends_lower_the_prices_before_them, nothing_leaks),
+#ifdef TL_FAULTS
+      cmocka_unit_test_teardown(memory_that_runs_out_is_an_error_and_no_leak, nothing_leaks),
+#endif
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,10 +10,17 @@
 #include "engine/internal.h"
 #include "market/time.h"
 
-bool tl_engine_lost_reason(const char *message) { return message && strncmp(message, "INTERRUPT Error", 15) == 0; }
+const char *tl_engine_reason(const char *message) {
+  static const char wrapper[] = "closed pending query result\nError: ";
+  const char *inner = message ? strstr(message, wrapper) : NULL;
+  return inner ? inner + sizeof wrapper - 1 : message ? message : "";
+}
+
+bool tl_engine_lost_reason(const char *message) { return strncmp(tl_engine_reason(message), "INTERRUPT Error", 15) == 0; }
 
 tl_status tl_engine_fail(tl_error *err, const char *message) {
-  if (!message || !message[0]) return tl_fail(err, TL_ESQL, "the query failed without a message");
+  message = tl_engine_reason(message);
+  if (!message[0]) return tl_fail(err, TL_ESQL, "the query failed without a message");
   if (tl_engine_lost_reason(message))
     return tl_fail(err, TL_ESQL, "the query failed in one thread and DuckDB lost the reason: run it again to see it");
   if (strncmp(message, "Out of Memory", 13) == 0) return tl_fail(err, TL_ENOMEM, "%s", message);

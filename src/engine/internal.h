@@ -15,6 +15,9 @@ tl_status tl_engine_connect(tl_engine *engine, duckdb_connection *out, tl_error 
 /* DuckDB's message as TL_ESQL, or TL_ENOMEM when it says so. */
 tl_status tl_engine_fail(tl_error *err, const char *message);
 
+/* DuckDB's message without the sentence it puts before one when a query fails ahead of its first row; NULL gives "". */
+const char *tl_engine_reason(const char *message);
+
 /* When one of several threads fails, DuckDB stops the others first, and now and then (1 in 100) their "interrupted" wins
  * over the reason. Nobody here interrupts a query, so that text always means this. */
 bool tl_engine_lost_reason(const char *message);

@@ -41,7 +41,7 @@ typedef struct scanner {
 /* DuckDB's words about this file: our own refusals are TL_EDECODE, the rest means that the file cannot be read. */
 static tl_status fail_file(const scanner *s, const char *message, tl_error *err) {
   static const char refusal[] = "Invalid Input Error: column '";
-  if (!message) message = "";
+  message = tl_engine_reason(message);
   if (strncmp(message, "Out of Memory", 13) == 0) return tl_fail(err, TL_ENOMEM, "cannot read '%s': %s", s->scan->path, message);
   if (strncmp(message, refusal, sizeof refusal - 1) == 0)
     return tl_fail(err, TL_EDECODE, "cannot take '%s': %s", s->scan->path, message + sizeof "Invalid Input Error: " - 1);

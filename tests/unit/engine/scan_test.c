@@ -214,8 +214,8 @@ static void a_bad_value_in_a_far_row_group_is_named_whichever_thread_meets_it(vo
   for (int i = 0; i < 20; i++) {
     tl_error err = {0};
     tl_scan scan = {.path = path, .kind = TL_BARS, .words = words, .rows = ignore_rows};
-    assert_int_equal(tl_engine_scan(engine, &scan, NULL, &err), TL_EDECODE);
-    assert_non_null(strstr(err.message, "column 'volume' holds 0.5"));
+    tl_status st = tl_engine_scan(engine, &scan, NULL, &err);
+    if (st != TL_EDECODE || !strstr(err.message, "column 'volume' holds 0.5")) fail_msg("%d: %s", (int)st, err.message);
   }
 }
 

@@ -196,7 +196,8 @@ tl_status tl_decoder_page(tl_decoder *decoder, const tl_provider *provider, cons
   if (st) return st;
   uint64_t repeated = 0;
   bool ordered = symbols_ascend(page);
-  st = prepare(decoder, ask, page, err);
+  if (decoder->token_check && page->token.len) st = decoder->token_check(page->token.data, err);
+  if (!st) st = prepare(decoder, ask, page, err);
   if (!st && !(ordered && rows_ascend(page))) st = rebuild(page, err);
   if (!st) st = check_range(ask, page, err);
   if (!st) st = join(decoder, ask, page, &repeated, err);

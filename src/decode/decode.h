@@ -22,6 +22,7 @@ typedef struct tl_decoder { /* {0} is ready */
   size_t symbol_count;
   tl_batch tail, next_tail;          /* last rows of the symbols the next page may go on with */
   uint64_t repeated_rows;            /* dropped so far; for the caller to read */
+  tl_status (*token_check)(const char *token, tl_error *err); /* may be NULL; a page whose next token it refuses is not taken */
 } tl_decoder;
 
 void tl_decoder_deinit(tl_decoder *decoder); /* {0} and twice are fine */

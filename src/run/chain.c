@@ -370,6 +370,11 @@ static tl_status handle_failure(chain *c, tl_status status, const tl_error *why,
   return fail_symbols(c, why->message, err);
 }
 
+/* Not in the ledger: nothing is wrong with them. */
+static void name_unfinished(const chain *c) {
+  for (size_t i = 0; i < c->count; i++) tl_run_result_fail(c->p->result, c->symbols[i], "stopped before it was done");
+}
+
 static void chain_done(void *chain_, tl_status status, const tl_error *why) {
   chain *c = chain_;
   tl_pipeline *p = c->p;
@@ -377,6 +382,7 @@ static void chain_done(void *chain_, tl_status status, const tl_error *why) {
   tl_status st = TL_OK;
   if (status == TL_OK) st = finish(c, &err);
   else if (status == TL_ENOMEM || status == TL_EINTERNAL || status == TL_EIO || status == TL_ELEDGER) tl_pipeline_stop(p, status, why);
+  else if (status == TL_ECANCELED && atomic_load(p->canceled)) name_unfinished(c);
   else if (status != TL_ECANCELED && status != TL_EAUTH && !atomic_load(&p->stop)) st = handle_failure(c, status, why, &err);
   if (st) tl_pipeline_stop(p, st, &err);
   count_done(c);
@@ -404,6 +410,7 @@ static tl_status chain_make(tl_pipeline *p, const uint32_t *symbols, size_t coun
     c->names[i] = job->symbols.items[symbols[i]];
   }
   c->count = count;
+  c->decoder.token_check = tl_fetch_token_check;
   c->ask = (tl_ask){.wire = job->kind.wire, .interval = job->kind.interval, .symbols = c->names, .symbol_count = count,
                     .range = range, .page_limit = job->page_limit, .feed = job->source.feed,
                     .adjustment = job->source.adjustment, .asof = job->source.asof, .currency = job->source.currency};

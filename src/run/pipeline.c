@@ -186,12 +186,20 @@ static tl_status run_stages(tl_pipeline *p, const tl_plan *plan, tl_error *err) 
   return fetched;
 }
 
+/* The run failed as a whole (a refused key, a full disk): no symbol it asked for is claimed to be done. */
+static void fail_asked(tl_pipeline *p, const tl_plan *plan, const tl_error *why) {
+  const char *reason = why && why->message[0] ? why->message : "the run failed";
+  for (size_t i = 0; i < plan->ask_count; i++)
+    for (size_t s = 0; s < plan->asks[i].symbol_count; s++) tl_run_result_fail(p->result, plan->asks[i].symbols[s], reason);
+}
+
 tl_status tl_pipeline_run(const tl_job *job, const tl_plan *plan, const char *lake, tl_ledger *ledger, int64_t run,
                           const atomic_bool *canceled, tl_run_result *result, tl_error *err) {
   tl_pipeline p = {.job = job, .result = result, .canceled = canceled, .started_ns = tl_clock_mono_ns()};
   pthread_mutex_init(&p.lock, NULL);
   tl_status st = open_stages(&p, lake, ledger, run, err);
   if (!st) st = run_stages(&p, plan, err);
+  if (st && st != TL_ECANCELED) fail_asked(&p, plan, err);
   take_totals(&p);
   if (p.commit && tl_run_result_take_files(result, p.commit, st ? NULL : err) && !st) st = TL_ENOMEM;
   if (!st && p.noun)

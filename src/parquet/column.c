@@ -259,11 +259,11 @@ static tl_status put_numbers(tl_encoder *e, const tl_leaf *leaf, values *v, tl_c
   } else {
     bound_numbers(leaf->kind, v->numbers, v->count, chunk);
   }
-  unsigned candidates = 1u << TL_ENCODING_PLAIN;
-  if (!real && !spans_too_far(chunk)) candidates |= 1u << TL_ENCODING_DELTA;
-  if (time) candidates = candidates & 1u << TL_ENCODING_DELTA ? 1u << TL_ENCODING_DELTA : candidates;
-  if (fits) candidates |= 1u << TL_ENCODING_DICTIONARY;
-  if (fits && e->dict.count <= (real ? v->count / 4 : 256)) candidates = 1u << TL_ENCODING_DICTIONARY;
+  const unsigned plain = 1u << TL_ENCODING_PLAIN, delta = 1u << TL_ENCODING_DELTA, dictionary = 1u << TL_ENCODING_DICTIONARY;
+  bool differences = !real && !spans_too_far(chunk);
+  unsigned candidates = plain | (differences ? delta : 0) | (fits ? dictionary : 0);
+  if (time && differences) candidates = delta;
+  if (fits && e->dict.count <= (real ? v->count / 4 : 256)) candidates = dictionary;
   st = choose(e, candidates, v, &chunk->encoding, err);
   return st || chunk->encoding != TL_ENCODING_DICTIONARY ? st : put_dictionary(e, chunk, err);
 }

@@ -48,6 +48,7 @@ CASES = [(kind, seed, rows, group, symbol)
                                            (5, 20481, 20480, "-"), (6, 45000, 0, "BTC/USD"), (7, 5000, 1000, "-"),
                                            (8, 999, 1, "X") if kind == "bars" else (8, 9999, 3333, "é"),
                                            (9, 30011, 30000, "-"), (10, 2600, 0, "-"), (11, 2601, 0, "-")]]
+CASES.append(("bars", 12, 130000, 0, "-"))  # beyond the default row group
 SPARK_CASES = [case for case in CASES if case[2] != 999]
 
 

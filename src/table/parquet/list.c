@@ -14,7 +14,8 @@ typedef struct walk {
   const char *symbol;    /* NULL: all */
   const tl_range *range; /* NULL: all */
   tl_table_files *out;   /* NULL: only find out whether there is a file */
-  bool found;
+  bool found;            /* there is one, of this symbol unless `any` */
+  bool any;              /* the first file of any symbol ends the walk */
   tl_buf at, full, name; /* name: the symbol of the entry looked at */
 } walk;
 
@@ -121,7 +122,7 @@ static tl_status walk_hive(walk *w, each_symbol each, void *to, tl_error *err) {
   if (st) return st;
   st = list_folder(w, &names, err);
   size_t len = w->at.len;
-  for (size_t i = 0; !st && i < names.count; i++) {
+  for (size_t i = 0; !st && i < names.count && !(w->any && w->found); i++) {
     st = tl_parquet_symbol_folder(names.names[i], &w->name, err);
     if (!st && !(w->symbol && strcmp(w->symbol, w->name.data))) {
       st = enter(w, names.names[i], err);
@@ -146,7 +147,7 @@ static tl_status walk_flat(walk *w, each_symbol each, void *to, tl_error *err) {
   if (st) return st;
   st = list_folder(w, &names, err);
   size_t len = w->at.len;
-  for (size_t i = 0; !st && i < names.count; i++) {
+  for (size_t i = 0; !st && i < names.count && !(w->any && w->found); i++) {
     tl_range period;
     st = tl_parquet_flat_name(names.names[i], &w->name, &period, err);
     if (!st && wanted(w, period) && !(w->symbol && strcmp(w->symbol, w->name.data))) {
@@ -253,17 +254,20 @@ void tl_table_datasets_deinit(tl_table_datasets *datasets) {
   *datasets = (tl_table_datasets){0};
 }
 
+static tl_status has_files(const char *lake, tl_layout layout, const tl_dataset *dataset, bool *found, tl_error *err) {
+  walk w = {.lake = lake, .layout = layout, .dataset = dataset, .any = true};
+  tl_status st = layout == TL_LAYOUT_HIVE ? walk_hive(&w, files_of_symbol, NULL, err) : walk_flat(&w, file_of_symbol, NULL, err);
+  *found = w.found;
+  walk_deinit(&w);
+  return st;
+}
+
 tl_status tl_table_detect(const char *lake, tl_layout *out, tl_error *err) {
   for (tl_layout layout = TL_LAYOUT_HIVE; layout <= TL_LAYOUT_FLAT; layout++) {
     tl_table_datasets datasets = {0};
     bool found = false;
     tl_status st = tl_table_datasets_list(lake, layout, &datasets, err);
-    for (size_t i = 0; !st && i < datasets.count && !found; i++) {
-      tl_symbols symbols = {0};
-      st = tl_table_symbols(lake, layout, &datasets.items[i], &symbols, err);
-      found = symbols.count > 0;
-      tl_symbols_deinit(&symbols);
-    }
+    for (size_t i = 0; !st && i < datasets.count && !found; i++) st = has_files(lake, layout, &datasets.items[i], &found, err);
     tl_table_datasets_deinit(&datasets);
     if (st) return st;
     if (found) {

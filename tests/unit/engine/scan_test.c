@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "base/io.h"
 #include "engine/engine.h"
+#include "parquet/writer.h"
 
 static tl_engine *engine;
 static tl_words *words;
@@ -219,6 +220,67 @@ static void a_bad_value_in_a_far_row_group_is_named_whichever_thread_meets_it(vo
   }
 }
 
+static tl_status to_buf(void *to, const void *data, size_t len, tl_error *err) { return tl_buf_append(to, data, len, err); }
+
+static tl_status keep_rows(void *to, const tl_batch *batch, tl_error *err) { return tl_batch_append(to, batch, 0, batch->rows, err); }
+
+/* Rows of a kind with every kind of value and NULL in turn. */
+static void fill(tl_batch *batch, tl_kind kind, size_t rows) {
+  tl_batch_init(batch, kind);
+  assert_int_equal(tl_batch_reserve(batch, rows, NULL), TL_OK);
+  uint32_t codes[3];
+  tl_buf list = {0};
+  for (uint32_t i = 0; i < 3; i++) { /* texts that are lists too: none, one item, two items */
+    assert_int_equal(tl_words_intern(words, list.data ? list.data : "", list.len, &codes[i], NULL), TL_OK);
+    assert_int_equal(tl_words_list_add(&list, i ? "\xc3\xa9" : " ", i ? 2 : 1, NULL), TL_OK);
+  }
+  tl_buf_deinit(&list);
+  for (size_t row = 0; row < rows; row++)
+    for (size_t c = 0; c < batch->def->column_count; c++) {
+      tl_column *column = &batch->columns[c];
+      switch (batch->def->columns[c].type) {
+      case TL_TIME: column->i64[row] = INT64_C(1704205800000000001) + (int64_t)(row / 2) * (batch->def->has_ns ? 1 : 1000); break;
+      case TL_I64: column->i64[row] = INT64_MAX - (int64_t)row; break;
+      case TL_F64: column->f64[row] = (double)row / 7 - 3; break;
+      case TL_WORD:
+      case TL_WORDS: column->word[row] = codes[row % 3]; break;
+      }
+      if (column->valid && (row + c) % 4 == 0) tl_column_set_null(column, row);
+    }
+  batch->rows = rows;
+}
+
+static void files_of_our_own_writer_come_back_the_same(void **state) {
+  (void)state;
+  for (tl_kind kind = 0; kind < TL_KIND_COUNT; kind++)
+    for (int flat = 0; flat < 2; flat++) {
+      tl_batch rows, back;
+      tl_buf bytes = {0};
+      tl_parquet *writer = NULL;
+      tl_parquet_summary summary;
+      tl_error err = {0};
+      fill(&rows, kind, 5000);
+      if (!rows.def->has_ns) /* files hold microseconds */
+        for (size_t row = 0; row < rows.rows; row++) rows.columns[0].i64[row] -= 1;
+      tl_batch_init(&back, kind);
+      tl_parquet_options options = {.kind = kind, .symbol = flat ? "A/B" : NULL, .words = words, .row_group_rows = 1024, .sink = to_buf, .to = &bytes};
+      assert_int_equal(tl_parquet_open(&options, &writer, NULL), TL_OK);
+      assert_int_equal(tl_parquet_write(writer, &rows, 0, rows.rows, NULL), TL_OK);
+      assert_int_equal(tl_parquet_finish(writer, &summary, NULL), TL_OK);
+      tl_parquet_close(writer);
+      assert_int_equal(tl_io_replace(path, bytes.data, bytes.len, NULL), TL_OK);
+      tl_scan scan = {.path = path, .kind = kind, .words = words, .symbol = "A/B", .rows = keep_rows, .to = &back};
+      if (tl_engine_scan(engine, &scan, &info, &err)) fail_msg("%s", err.message);
+      assert_int_equal(back.rows, rows.rows);
+      assert_int_equal(info.has_symbol, flat);
+      for (size_t row = 0; row < rows.rows; row++)
+        if (!tl_batch_rows_equal(&rows, row, &back, row)) fail_msg("%s row %zu differs", rows.def->name, row);
+      tl_batch_deinit(&rows);
+      tl_batch_deinit(&back);
+      tl_buf_deinit(&bytes);
+    }
+}
+
 typedef struct tally {
   int64_t rows, next_ns;
 } tally;
@@ -301,6 +363,7 @@ int main(void) {
     cmocka_unit_test(quotes_per_second_need_their_count),
     cmocka_unit_test(an_unsorted_file_comes_sorted_with_ties_in_file_order),
     cmocka_unit_test(only_the_rows_of_the_symbol_asked_for_come),
+    cmocka_unit_test(files_of_our_own_writer_come_back_the_same),
     cmocka_unit_test(many_row_groups_come_in_order),
     cmocka_unit_test(a_bad_value_in_a_far_row_group_is_named_whichever_thread_meets_it),
     cmocka_unit_test(the_callbacks_answer_ends_the_scan),

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "ledger/db.h"
 #include "tests/unit/ledger/scratch.h"
 
@@ -250,6 +251,31 @@ static void a_lake_that_may_only_be_read_answers_and_refuses_to_record(void **st
   scratch_remove(&s);
 }
 
+static void a_lock_that_is_never_given_up_is_named_after_ten_minutes(void **state) {
+  (void)state;
+  scratch s;
+  scratch_make(&s);
+  tl_ledger *ledger = scratch_open(&s);
+  sqlite3 *other = NULL;
+  assert_int_equal(sqlite3_open(s.ledger, &other), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(other, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+  tl_ledger_unit unit = unit_of("AAPL", 0, 10, TL_COVER_PRESENT, 5);
+  tl_ledger_group group = {.units = &unit, .unit_count = 1};
+  tl_error err = {0};
+  tl_clock_fake_start(0);
+  int64_t began_ns = tl_clock_mono_ns();
+  assert_int_equal(tl_ledger_commit(ledger, &group, &err), TL_ELEDGER);
+  int64_t waited_ns = tl_clock_mono_ns() - began_ns;
+  tl_clock_fake_stop();
+  assert_non_null(strstr(err.message, "locked"));
+  assert_true(waited_ns >= 600 * TL_NS_PER_S && waited_ns < 601 * TL_NS_PER_S);
+  assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+  sqlite3_close(other);
+  assert_int_equal(tl_ledger_commit(ledger, &group, &err), TL_OK); /* and the ledger is none the worse */
+  tl_ledger_close(ledger);
+  scratch_remove(&s);
+}
+
 /* ---- facts ---- */
 
 static void a_lake_keeps_the_layout_of_its_first_import(void **state) {
@@ -492,6 +518,7 @@ int main(void) {
       cmocka_unit_test(damage_anywhere_is_an_error_or_unseen),
       cmocka_unit_test(units_that_make_no_sense_are_damage_too),
       cmocka_unit_test(a_lake_that_may_only_be_read_answers_and_refuses_to_record),
+      cmocka_unit_test(a_lock_that_is_never_given_up_is_named_after_ten_minutes),
       cmocka_unit_test(a_lake_keeps_the_layout_of_its_first_import),
       cmocka_unit_test(a_dataset_keeps_the_source_of_its_first_import),
       cmocka_unit_test(files_are_replaced_by_path_and_summed_by_series),

@@ -50,10 +50,12 @@ size_t tl_time_format_offset(int64_t ns, int32_t offset_s, int digits, char out[
 
 /* ---- the vendor's form, per row ---- */
 
-typedef struct tl_time_cache { /* {0} to begin; one per decoder */
+typedef struct tl_time_cache { /* TL_TIME_CACHE_INIT to begin; one per decoder */
   char date[10];
   int64_t day_ns;
 } tl_time_cache;
+/* A date that is one: with {0}, ten NUL bytes in a page would pass for the day in the cache. */
+#define TL_TIME_CACHE_INIT {{'1', '9', '7', '0', '-', '0', '1', '-', '0', '1'}, 0}
 
 bool tl_time_cache_date(tl_time_cache *cache, const char *date);              /* 10 readable bytes */
 bool tl_time_fraction(const char **at, const char *end, int64_t *out_ns);     /* after the dot: 1 to 9 digits */

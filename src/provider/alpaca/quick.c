@@ -160,7 +160,7 @@ tl_status alpaca_quick_of(tl_page *page, alpaca_quick **out, tl_error *err) {
     if (!quick) return tl_fail(err, TL_ENOMEM, "cannot make the caches of a page");
     page->scratch = quick;
   }
-  if (quick->words != page->words) *quick = (alpaca_quick){.words = page->words};
+  if (quick->words != page->words) *quick = (alpaca_quick){.words = page->words, .times = TL_TIME_CACHE_INIT};
   *out = quick;
   return TL_OK;
 }

@@ -171,7 +171,7 @@ static void check_fast(const char *text, size_t len, tl_time_cache *cache) {
 static void the_vendors_form_is_read_alike_by_the_fast_path(void **state) {
   (void)state;
   tl_prng prng = tl_prng_init(18);
-  tl_time_cache cache = {0};
+  tl_time_cache cache = TL_TIME_CACHE_INIT;
   for (int i = 0; i < 100000; i++) {
     int64_t ns = (int64_t)tl_prng_next(&prng) / 2;
     char text[TL_TIME_TEXT_MAX + 8];
@@ -190,7 +190,7 @@ static void every_wrong_byte_and_every_cut_is_refused_by_the_fast_path(void **st
     char text[64];
     for (size_t at = 0; at < len; at++)
       for (int byte = 0; byte < 256; byte++) {
-        tl_time_cache fresh = {0}, warm = {0};
+        tl_time_cache fresh = TL_TIME_CACHE_INIT, warm = TL_TIME_CACHE_INIT;
         memcpy(text, good[i], len + 1);
         check_fast(text, len, &warm);
         text[at] = (char)byte;
@@ -198,7 +198,7 @@ static void every_wrong_byte_and_every_cut_is_refused_by_the_fast_path(void **st
         check_fast(text, len, &warm);
       }
     for (size_t cut = 0; cut <= len; cut++) {
-      tl_time_cache cache = {0};
+      tl_time_cache cache = TL_TIME_CACHE_INIT;
       check_fast(good[i], cut, &cache);
     }
   }

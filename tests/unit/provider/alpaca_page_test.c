@@ -345,6 +345,23 @@ static void no_prefix_of_a_page_is_a_page(void **state) {
   expect(TL_WIRE_TRADES, body, "AAA\n" AT " 1.25 - 'V' ['@'] - - -\n" AT " 2 - - - - - -\n");
 }
 
+/* The quick path keeps the last date it read; an empty cache must match nothing. */
+static void ten_nul_bytes_are_no_date(void **state) {
+  (void)state;
+  tl_buf body = {0};
+  tl_buf_appends(&body, "{\"next_page_token\":null,\"bars\":{\"AAA\":[", NULL);
+  size_t date = body.len + strlen("{\"t\":\"");
+  for (int i = 0; i < 12; i++) tl_buf_appendf(&body, NULL, "%s%s", i ? "," : "", ROW("30"));
+  tl_buf_appends(&body, "]}}", NULL);
+  memset(body.data + date, 0, 10);
+  tl_ask ask = ask_of(TL_WIRE_BARS, 3);
+  tl_page fresh;
+  tl_page_init(&fresh, words);
+  for (size_t i = 0; i < 2; i++) assert_int_equal(decoders[i](&ask, body.data, body.len, &fresh, NULL), TL_EDECODE);
+  tl_page_deinit(&fresh);
+  tl_buf_deinit(&body);
+}
+
 #ifdef TL_FAULTS
 static void sweep(decoder decode, const char *body) {
   tl_ask ask = ask_of(TL_WIRE_TRADES, 3);
@@ -406,6 +423,7 @@ int main(void) {
     cmocka_unit_test(brackets_nest_64_deep_and_no_deeper),
     cmocka_unit_test(a_list_without_symbol_is_no_page),
     cmocka_unit_test(no_prefix_of_a_page_is_a_page),
+    cmocka_unit_test(ten_nul_bytes_are_no_date),
 #ifdef TL_FAULTS
     cmocka_unit_test(every_failed_allocation_is_told),
 #endif

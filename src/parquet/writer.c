@@ -128,6 +128,16 @@ static tl_status put_group(tl_parquet *w, const tl_batch *batch, size_t begin, s
                              ascending ? w->time_leaf : -1, err);
 }
 
+/* Rows wait for their row group. Beyond a third of it the room is for the whole group, and not half as much again. */
+static tl_status stage(tl_parquet *w, const tl_batch *batch, size_t begin, size_t end, tl_error *err) {
+  size_t rows = w->staged.rows + (end - begin);
+  if (rows > w->group_rows / 3) {
+    tl_status st = tl_batch_reserve(&w->staged, w->group_rows - w->staged.rows, err);
+    if (st) return st;
+  }
+  return tl_batch_append(&w->staged, batch, begin, end, err);
+}
+
 static tl_status put_staged(tl_parquet *w, tl_error *err) {
   if (!w->staged.rows) return TL_OK;
   tl_status st = put_group(w, &w->staged, 0, w->staged.rows, err);
@@ -142,7 +152,7 @@ tl_status tl_parquet_write(tl_parquet *w, const tl_batch *batch, size_t begin, s
     if (some == w->group_rows) {
       st = put_group(w, batch, begin, begin + some, err);
     } else {
-      st = tl_batch_append(&w->staged, batch, begin, begin + some, err);
+      st = stage(w, batch, begin, begin + some, err);
       if (!st && some == missing) st = put_staged(w, err);
     }
     begin += some;

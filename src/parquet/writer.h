@@ -1,10 +1,10 @@
 /* writer.h - rows of one kind and symbol -> the bytes of one Parquet file.
  *
- * The encoder behind COMMIT: batches in, file bytes to a sink, statistics out. Streams: holds the rows of
- * one row group (at most 72 bytes each), one column of it encoded and 1-2 MB besides, so memory does not grow with the
- * file but for some 100 bytes of footer a column and row group. Equal rows give equal bytes, whatever the batch
- * boundaries. Files are read by DuckDB, polars, pandas/pyarrow and Spark with right types: timestamps as INT64
- * microseconds isAdjustedToUTC, timestamp_ns as INT64, short strings as UTF8, condition lists as list<string>.
+ * The encoder behind COMMIT: batches in, file bytes to a sink, statistics out. Streams: holds one row group (measured:
+ * 10-14 MB of 122,880 rows, 1-2 MB of 9,000) and 100 bytes of footer a column and row group, so memory does not grow with
+ * the file. Equal rows give equal bytes, whatever the batch boundaries. Files are read by DuckDB, polars, pandas/pyarrow
+ * and Spark with right types: timestamps as INT64 microseconds isAdjustedToUTC, timestamp_ns as INT64, short strings as
+ * UTF8, condition lists as list<string>. How: docs/internals/parquet-writer.md.
  * Not here: where the file lies, fsync, rename (commit), reading (engine). Not thread-safe; one writer per file. */
 #ifndef TL_PARQUET_WRITER_H
 #define TL_PARQUET_WRITER_H

@@ -277,7 +277,8 @@ void tl_ledger_close(tl_ledger *ledger) {
   tl_free(ledger);
 }
 
-/* The journal follows its ledger. Should we die between the two, SQLite drops a journal it finds beside an empty file. */
+/* The journal follows its ledger. Should we die between the two, SQLite drops a journal that lies beside an empty
+ * file. */
 tl_status tl_ledger_set_aside(const char *lake, tl_error *err) {
   tl_buf to = {0};
   tl_io_info info;

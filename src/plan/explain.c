@@ -74,8 +74,9 @@ static tl_status print_json_ask(const tl_plan_input *input, const tl_plan_ask *a
   }
   if (!st)
     st = tl_buf_appendf(out, err,
-                        "],\"start\":\"%s\",\"end\":\"%s\",\"rows\":%" PRId64 ",\"pages\":%" PRIu32 ",\"closed\":", start,
-                        end, ask->rows_expected, ask->pages_expected);
+                        "],\"start\":\"%s\",\"end\":\"%s\",\"rows\":%" PRId64 ",\"pages\":%" PRIu32
+                        ",\"closed\":",
+                        start, end, ask->rows_expected, ask->pages_expected);
   if (!st) st = ask->closed ? tl_buf_appendf(out, err, "\"%s\"}", ask->closed) : tl_buf_appends(out, "null}", err);
   return st;
 }

@@ -86,8 +86,9 @@ static tl_status split_bars(const tl_plan_input *input, bool short_chains, tl_sp
   tl_spans split = {0};
   tl_status st = TL_OK;
   for (size_t i = 0; !st && i < spans->count; i++) {
-    if (spans->items[i].kind == TL_SPAN_ASK) st = tl_plan_split_bars(input, &spans->items[i], short_chains, &split, err);
-    else st = tl_spans_add(&split, spans->items[i], err);
+    const tl_span *span = &spans->items[i];
+    if (span->kind == TL_SPAN_ASK) st = tl_plan_split_bars(input, span, short_chains, &split, err);
+    else st = tl_spans_add(&split, *span, err);
   }
   tl_spans_deinit(spans);
   *spans = split;

@@ -1,5 +1,5 @@
 /* crash_test.c - eight processes at once, kill -9 at any moment, every allocation and every file call failing in turn.
- * The oracle stands outside the ledger: what a process was told has been committed goes through a pipe to its parent. */
+ * The oracle stands outside: what a process was told has been committed goes through a pipe to its parent. */
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -203,7 +203,8 @@ static tl_status whole_life(const char *lake, bool check, tl_error *err) {
   return st;
 }
 
-/* Arms call n of the seam until a run meets no fault. A fault that SQLite survives by itself must not change a thing. */
+/* Arms call n of the seam until a run meets no fault. A fault that SQLite survives by itself must not change a
+ * thing. */
 static void sweep(tl_seam seam, tl_fault_action action, int code, long step) {
   for (long n = 1;; n += step) {
     scratch s;

@@ -164,7 +164,8 @@ static void damage_anywhere_is_an_error_or_unseen(void **state) {
   tl_ledger *ledger = scratch_open(&s);
   enum { UNITS = 300 };
   static tl_ledger_unit units[UNITS];
-  for (int i = 0; i < UNITS; i++) units[i] = unit_of("AAPL", i * 10, i * 10 + 10, i % 2 ? TL_COVER_PRESENT : TL_COVER_FAILED, 3);
+  for (int i = 0; i < UNITS; i++)
+    units[i] = unit_of("AAPL", i * 10, i * 10 + 10, i % 2 ? TL_COVER_PRESENT : TL_COVER_FAILED, 3);
   state_units(ledger, units, UNITS);
   tl_ledger_close(ledger);
   tl_buf whole = {0};

@@ -35,7 +35,7 @@ static void check_lake(checkup *c, const tl_run_lake *lake) {
   char *at = tl_strdup(lake->path);
   while (at && *at && statvfs(at, &disk) != 0) { /* the nearest folder that exists */
     char *slash = strrchr(at, '/');
-    if (!slash) strcpy(at, ".");
+    if (!slash) snprintf(at, strlen(at) + 1, ".");
     else slash[slash == at] = 0;
   }
   if (at && *at) {

@@ -1,4 +1,5 @@
 /* index.c - index memberships: metadata/indices/NAME.csv with the columns symbol,added_date,removed_date. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -47,8 +48,8 @@ static tl_status index_path(const tl_run_lake *lake, const char *name, char **ou
   for (const char *c = name; ok && *c; c++)
     ok = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("._-", *c);
   if (!ok) return tl_fail(err, TL_EUSAGE, "'%s' is no index name: letters, digits, '.', '_' and '-' only", name);
-  char file[NAME_BYTES_MAX + 32] = "metadata/indices/";
-  strcat(strcat(file, name), ".csv");
+  char file[NAME_BYTES_MAX + 32];
+  snprintf(file, sizeof file, "metadata/indices/%s.csv", name);
   *out = tl_io_join(lake->path, file);
   return *out ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot name index '%s'", name);
 }

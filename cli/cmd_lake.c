@@ -19,7 +19,9 @@ static int print_coverage(void *user, const tl_coverage_row *row) {
     cli_json_string(row->kind);
     printf(",\"symbol\":");
     cli_json_string(row->symbol);
-    printf(",\"start\":\"%s\",\"end\":\"%s\",\"state\":\"%s\",\"rows\":%lld", start, end, row->state, (long long)row->rows);
+    printf(",\"start\":\"%s\",\"end\":\"%s\",\"state\":\"%s\",\"rows\":", start, end, row->state);
+    if (row->rows < 0) printf("null");
+    else printf("%lld", (long long)row->rows);
     if (row->reason[0]) {
       printf(",\"reason\":");
       cli_json_string(row->reason);
@@ -27,7 +29,9 @@ static int print_coverage(void *user, const tl_coverage_row *row) {
     printf("}");
   } else {
     if (!r->rows) printf("%-15s %-10s %-21s %-21s %-8s %10s\n", "KIND", "SYMBOL", "START", "END", "STATE", "ROWS");
-    printf("%-15s %-10s %-21s %-21s %-8s %10lld%s%s\n", row->kind, row->symbol, start, end, row->state, (long long)row->rows,
+    char rows[24] = "?";
+    if (row->rows >= 0) snprintf(rows, sizeof rows, "%lld", (long long)row->rows);
+    printf("%-15s %-10s %-21s %-21s %-8s %10s%s%s\n", row->kind, row->symbol, start, end, row->state, rows,
            row->reason[0] ? "  " : "", row->reason);
   }
   r->rows++;

@@ -99,7 +99,7 @@ typedef struct tl_coverage_row {
   const char *kind, *symbol; /* kind is the dataset, e.g. "equities_1min" */
   int64_t start_ns, end_ns;
   const char *state;         /* present empty partial failed missing */
-  int64_t rows;              /* rows the vendor answered for it */
+  int64_t rows;              /* of the dataset in it; -1 when a later answer cut the stretch and nobody counted since */
   const char *reason;        /* of failed; else "" */
 } tl_coverage_row;
 typedef int (*tl_coverage_fn)(void *user, const tl_coverage_row *row); /* non-zero stops */

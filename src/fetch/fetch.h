@@ -99,6 +99,9 @@ tl_status tl_fetch_run(tl_fetch *fetch, tl_error *err);
  * its rows are kept already and the chain can only fail. NULL is fine. */
 tl_status tl_fetch_token_check(const char *token, tl_error *err);
 
+/* Only inside page(): bytes of its body as it travelled, compressed. */
+size_t tl_fetch_page_bytes(void);
+
 void tl_fetch_wakeup(tl_fetch *fetch);                                        /* any thread, not from a signal handler */
 void tl_fetch_counters(const tl_fetch *fetch, tl_fetch_counts *out);          /* any thread */
 void tl_fetch_close(tl_fetch *fetch);                                         /* NULL is fine; not while it runs */

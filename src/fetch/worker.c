@@ -34,6 +34,8 @@ static tl_verdict page_verdict(tl_status st) {
   }
 }
 
+size_t tl_fetch_page_bytes(void) { return current ? current->body.len : 0; }
+
 static tl_verdict take_page(tl_link *link, tl_bench *bench) {
   tl_fetch *f = link->fetch;
   const tl_buf *text = &link->body;

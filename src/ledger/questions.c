@@ -10,7 +10,7 @@
 
 static tl_status damaged(const tl_ledger *ledger, const char *what, tl_error *err) {
   return tl_fail(err, TL_ECORRUPT,
-                 "ledger '%s' is damaged (%s): 'ticklake audit --rebuild' makes it anew from the lake's files",
+                 "ledger '%s' is damaged (%s): 'ticklake audit --repair' makes it anew from the lake's files",
                  ledger->path, what);
 }
 

@@ -30,7 +30,7 @@ tl_status tl_db_fail(tl_ledger *ledger, int rc, const char *doing, tl_error *err
     return tl_fail(err, TL_ENOMEM, "out of memory: cannot %s ledger '%s'", doing, path);
   if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
     return tl_fail(err, TL_ECORRUPT,
-                   "ledger '%s' is damaged (%s): 'ticklake audit --rebuild' makes it anew from the lake's files", path,
+                   "ledger '%s' is damaged (%s): 'ticklake audit --repair' makes it anew from the lake's files", path,
                    text);
   if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
     return tl_fail(err, TL_ELEDGER, "cannot %s ledger '%s': another process has kept it locked for %d s", doing, path,

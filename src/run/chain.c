@@ -180,7 +180,7 @@ static tl_status add_piece(chain *c, size_t symbol, tl_range range, tl_coverage 
     piece.wire_rows = out->wire_rows;
     piece.rejected = out->rejected;
     piece.rejects = out->rejects;
-    piece.bytes = c->wire_rows ? c->bytes / c->wire_rows * out->wire_rows : 0;
+    piece.bytes = c->wire_rows ? (int64_t)((double)c->bytes / (double)c->wire_rows * (double)out->wire_rows) : 0;
     out->rejects = (tl_buf){0};
     out->wire_rows = out->rejected = 0;
     if (c->hash) tl_checksum_text(c->hash, piece.hash);
@@ -235,7 +235,7 @@ static tl_status take_page(chain *c, tl_page *page, const char *body, size_t len
   tl_checksum_add(c->hash, body, len);
   c->pages++;
   c->wire_rows += rows;
-  c->bytes += (int64_t)len;
+  c->bytes += (int64_t)tl_fetch_page_bytes();
   atomic_fetch_add(&c->p->rows, rows);
   atomic_fetch_add(&c->p->rejected, (long long)page->reject_count);
   tl_log(TL_LOG_INFO, "[%s] Received %lld %s in page %lld for %s", c->p->vendor, (long long)rows, c->p->noun,

@@ -22,7 +22,7 @@ static void give(report *r, const tl_segments *segments) {
                            .start_ns = s->range.start_ns,
                            .end_ns = s->range.end_ns,
                            .state = tl_coverage_name(s->state),
-                           .rows = s->rows < 0 ? 0 : s->rows,
+                           .rows = s->rows,
                            .reason = s->state == TL_COVER_FAILED ? s->answer : ""};
     r->stopped = r->each(r->user, &row) != 0;
   }

@@ -33,12 +33,13 @@ static void check_lake(checkup *c, const tl_run_lake *lake) {
   tl_ledger_close(ledger);
   struct statvfs disk;
   char *at = tl_strdup(lake->path);
-  while (at && *at && statvfs(at, &disk) != 0) { /* the nearest folder that exists */
+  bool found = false;
+  while (at && !(found = statvfs(at, &disk) == 0) && strcmp(at, ".") != 0 && strcmp(at, "/") != 0) { /* the nearest that exists */
     char *slash = strrchr(at, '/');
     if (!slash) snprintf(at, strlen(at) + 1, ".");
     else slash[slash == at] = 0;
   }
-  if (at && *at) {
+  if (found) {
     double free_gb = (double)disk.f_bavail * (double)disk.f_frsize / 1e9;
     snprintf(detail, sizeof detail, "%.1f GB free", free_gb);
     say(c, "disk", free_gb > 1, detail);

@@ -220,6 +220,11 @@ tl_status tl_run_audit(tl_run_lake *lake, const char *kind, const char *symbols,
   tl_status st = kind ? tl_dataset_parse(kind, &dataset, err) : TL_OK;
   if (!st && symbols) st = tl_run_symbols_parse(lake, symbols, &only, err);
   if (!st) st = tl_ledger_open(lake->path, repair, &a.ledger, err); /* a lost ledger is made anew from the files */
+  if (st == TL_ECORRUPT && repair) {
+    st = tl_ledger_set_aside(lake->path, err);
+    if (!st) st = tl_ledger_open(lake->path, true, &a.ledger, err);
+    if (!st) give(&a, "_ticklake/ledger.db", "repaired", "set aside as damaged; made anew from the files", true);
+  }
   if (!st) st = tl_run_layout(lake, &a.layout, err);
   char layout[16];
   if (!st && repair) st = tl_ledger_layout(a.ledger, tl_layout_name(a.layout), layout, err);

@@ -49,7 +49,7 @@ CASES = [(kind, seed, rows, group, symbol)
                                            (8, 999, 1, "X") if kind == "bars" else (8, 9999, 3333, "é"),
                                            (9, 30011, 30000, "-"), (10, 2600, 0, "-"), (11, 2601, 0, "-")]]
 CASES.append(("bars", 12, 130000, 0, "-"))  # beyond the default row group
-SPARK_CASES = [case for case in CASES if case[2] != 999]
+SPARK_CASES = [case for case in CASES if case[1] in (1, 3, 5, 6, 7, 9)]  # half of them: Spark is slow to start a job
 
 
 def columns_of(kind, symbol):

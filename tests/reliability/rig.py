@@ -187,7 +187,7 @@ TABLES = {("1m", "hive"): "equities_1min", ("1m", "flat"): "bars/1m", ("1d", "hi
 
 
 def data_files(lake, kind, layout):
-    return sorted((pathlib.Path(lake) / TABLES[kind, layout]).rglob("*.parquet"))
+    return sorted(p for p in (pathlib.Path(lake) / TABLES[kind, layout]).rglob("*.parquet") if p.is_file())  # a symbol may end so
 
 
 def file_symbol(path, layout):

@@ -137,8 +137,12 @@ static void a_long_refusal_is_cut_between_characters(void **state) {
 
 static void symbols(void **state) {
   (void)state;
-  static const char *const good[] = {"A", "BRK.B", "BTC/USD", "A1", "brk.b", "AAA260116C00050000", "X-Y_Z:Q"};
-  static const char *const bad[] = {"", "A B", "A,B", "A&B", "A%2C", "A\n", "\xc3\xa9", "A'B", "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNO"};
+  char longest[202], too_long[203];
+  memset(longest, 'A', 200);
+  memset(too_long, 'A', 201);
+  longest[200] = too_long[201] = 0;
+  const char *const good[] = {"A", "BRK.B", "BTC/USD", "A1", "brk.b", "AAA260116C00050000", "X-Y_Z:Q", "A B", "A&B", "A%2C", "A\n", "\xc3\xa9", "A'B", longest};
+  const char *const bad[] = {"", "A,B", ",", too_long};
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) assert_true(alpaca()->symbol_ok(good[i], NULL));
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     tl_error err = {0};

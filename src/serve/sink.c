@@ -26,11 +26,12 @@ static tl_status name_aside(tl_drain *drain, tl_error *err) {
 tl_status tl_drain_open(tl_drain *drain, const char *path, tl_sink sink, void *to, tl_error *err) {
   *drain = (tl_drain){.path = path, .sink = sink, .to = to, .fd = -1};
   tl_io_info there = {0};
+  tl_error why = {0};
   if (!path) return TL_OK;
-  tl_status st = tl_io_stat(path, &there, err);
+  tl_status st = tl_io_stat(path, &there, &why);
   if (st == TL_ENOTFOUND || (!st && there.is_file)) return name_aside(drain, err);
-  if (!st && there.is_dir) return tl_fail(err, TL_EUSAGE, "'%s' is a folder, not a file", path);
-  return st;
+  if (st) return tl_fail(err, st, "%s", why.message);
+  return there.is_dir ? tl_fail(err, TL_EUSAGE, "'%s' is a folder, not a file", path) : TL_OK;
 }
 
 tl_status tl_drain_start(tl_drain *drain, tl_error *err) {

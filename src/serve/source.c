@@ -20,16 +20,10 @@ size_t tl_source_columns(const tl_kind_def *def, const char *names[TL_SOURCE_COL
 
 /* ---- files ---- */
 
-tl_status tl_source_literal(const char *lake, const char *path, bool pattern, tl_buf *sql, tl_error *err) {
-  tl_buf text = {0};
-  tl_status st = TL_OK;
-  for (const char *c = lake; !st && *c; c++) {
-    if (pattern && strchr("*?[", *c)) st = tl_buf_appendf(&text, err, "[%c]", *c);
-    else st = tl_buf_append(&text, c, 1, err);
-  }
-  if (!st) st = tl_buf_appendf(&text, err, "/%s", path);
-  if (!st) st = tl_sql_quote(sql, text.data, text.len, err);
-  tl_buf_deinit(&text);
+static tl_status append_literal(const char *lake, const char *path, tl_buf *sql, tl_error *err) {
+  char *full = tl_io_join(lake, path);
+  tl_status st = full ? tl_sql_quote(sql, full, strlen(full), err) : tl_fail(err, TL_ENOMEM, "cannot read '%s'", lake);
+  tl_free(full);
   return st;
 }
 
@@ -37,7 +31,7 @@ tl_status tl_source_literals(const char *lake, const tl_table_file *files, size_
   tl_status st = TL_OK;
   for (size_t i = 0; !st && i < count; i++) {
     st = tl_buf_appends(sql, i ? ", " : "[", err);
-    if (!st) st = tl_source_literal(lake, files[i].path, false, sql, err);
+    if (!st) st = append_literal(lake, files[i].path, sql, err);
   }
   return st ? st : tl_buf_appends(sql, "]", err);
 }

@@ -6,7 +6,7 @@
 typedef struct tl_source {
   tl_layout layout;
   const tl_dataset *dataset;
-  const char *files;  /* SQL: 'pattern' or ['file', ...] */
+  const char *files;  /* SQL: ['file', ...], which DuckDB opens faster than what a pattern finds */
   const char *first;  /* path of a file whose columns stand for all; NULL: there is no file, the query gives no row */
   const char *symbol; /* of all rows; NULL: each file's own */
   bool uniform;       /* false: files may have different columns */
@@ -21,8 +21,6 @@ size_t tl_source_columns(const tl_kind_def *def, const char *names[TL_SOURCE_COL
 tl_status tl_source_select(tl_engine *engine, const tl_source *source, const char *const *columns, size_t count, tl_buf *sql,
                            tl_error *err);
 
-/* Appends an SQL literal of LAKE/path; `pattern` takes * in path, not in lake, as wildcards. */
-tl_status tl_source_literal(const char *lake, const char *path, bool pattern, tl_buf *sql, tl_error *err);
 /* Appends ['...', ...] of all files. */
 tl_status tl_source_literals(const char *lake, const tl_table_file *files, size_t count, tl_buf *sql, tl_error *err);
 #endif

@@ -28,34 +28,27 @@ static bool may_need(const char *sql, const char *dataset) {
   return names(sql, dataset) || strcasestr(sql, "duckdb_");
 }
 
-static tl_status append_pattern(const char *lake, tl_layout layout, const tl_dataset *dataset, tl_buf *sql, tl_error *err) {
-  char pattern[96];
-  if (layout == TL_LAYOUT_HIVE) snprintf(pattern, sizeof pattern, "%s/symbol=*/year=*/month=*/*.parquet", dataset->name);
-  else snprintf(pattern, sizeof pattern, "%s/*.parquet", dataset->flat);
-  return tl_source_literal(lake, pattern, true, sql, err);
-}
-
 static tl_status append_view(tl_engine *engine, const char *lake, tl_layout layout, const tl_dataset *dataset, tl_buf *views,
                              tl_error *err) {
   const char *columns[TL_SOURCE_COLUMNS_MAX];
   size_t count = tl_source_columns(tl_kind_def_of(dataset->kind), columns);
   tl_table_files files = {0};
-  tl_buf pattern = {0};
+  tl_buf literals = {0};
   char *first = NULL;
   tl_source source = {.layout = layout, .dataset = dataset, .uniform = true};
   tl_status st = tl_table_list(lake, layout, dataset, NULL, NULL, &files, err);
   if (!st && files.count) {
     for (size_t i = 0; i < files.count; i++) source.uniform &= files.items[i].canonical;
     first = tl_io_join(lake, files.items[0].path);
-    st = first ? append_pattern(lake, layout, dataset, &pattern, err) : tl_fail(err, TL_ENOMEM, "cannot read '%s'", lake);
+    st = first ? tl_source_literals(lake, files.items, files.count, &literals, err) : tl_fail(err, TL_ENOMEM, "cannot read '%s'", lake);
     source.first = first;
-    source.files = pattern.data;
+    source.files = literals.data;
     if (!st) st = tl_buf_appendf(views, err, "CREATE OR REPLACE TEMP VIEW \"%s\" AS ", dataset->name);
     if (!st) st = tl_source_select(engine, &source, columns, count, views, err);
     if (!st) st = tl_buf_appends(views, ";\n", err);
   }
   tl_free(first);
-  tl_buf_deinit(&pattern);
+  tl_buf_deinit(&literals);
   tl_table_files_deinit(&files);
   return st;
 }

@@ -29,9 +29,10 @@ static void walk_deinit(walk *w) {
 static tl_status list_folder(walk *w, tl_io_names *names, tl_error *err) {
   *names = (tl_io_names){0};
   tl_buf_clear(&w->full);
-  tl_status st = tl_buf_appendf(&w->full, err, "%s/%s", w->lake, w->at.len ? w->at.data : ".");
-  if (!st) st = tl_io_list(w->full.data, names, err);
-  return st == TL_ENOTFOUND ? TL_OK : st;
+  tl_error why = {0};
+  tl_status st = tl_buf_appendf(&w->full, &why, "%s/%s", w->lake, w->at.len ? w->at.data : ".");
+  if (!st) st = tl_io_list(w->full.data, names, &why);
+  return !st || st == TL_ENOTFOUND ? TL_OK : tl_fail(err, st, "%s", why.message);
 }
 
 static tl_status enter(walk *w, const char *name, tl_error *err) { return tl_buf_appendf(&w->at, err, "/%s", name); }
@@ -116,20 +117,27 @@ static tl_status files_of_symbol(walk *w, const char *symbol, void *to, tl_error
   return walk_symbol(w, symbol, err);
 }
 
+/* What reading a name gave: a name that is no data of ours is passed over. */
+static tl_status recognised(tl_status st, const tl_error *why, bool *is_data, tl_error *err) {
+  *is_data = st == TL_OK;
+  return !st || st == TL_ENOTFOUND ? TL_OK : tl_fail(err, st, "%s", why->message);
+}
+
 static tl_status walk_hive(walk *w, each_symbol each, void *to, tl_error *err) {
   tl_io_names names;
+  tl_error why = {0};
   tl_status st = tl_buf_appends(&w->at, w->dataset->name, err);
   if (st) return st;
   st = list_folder(w, &names, err);
   size_t len = w->at.len;
   for (size_t i = 0; !st && i < names.count && !(w->any && w->found); i++) {
-    st = tl_parquet_symbol_folder(names.names[i], &w->name, err);
-    if (!st && !(w->symbol && strcmp(w->symbol, w->name.data))) {
+    bool is_data = false;
+    st = recognised(tl_parquet_symbol_folder(names.names[i], &w->name, &why), &why, &is_data, err);
+    if (is_data && !(w->symbol && strcmp(w->symbol, w->name.data))) {
       st = enter(w, names.names[i], err);
       if (!st) st = each(w, w->name.data, to, err);
       leave(w, len);
     }
-    if (st == TL_ENOTFOUND) st = TL_OK; /* a folder that is no symbol's */
   }
   tl_io_names_deinit(&names);
   return st;
@@ -143,19 +151,20 @@ static tl_status file_of_symbol(walk *w, const char *symbol, void *to, tl_error 
 
 static tl_status walk_flat(walk *w, each_symbol each, void *to, tl_error *err) {
   tl_io_names names;
+  tl_error why = {0};
   tl_status st = tl_buf_appends(&w->at, w->dataset->flat, err);
   if (st) return st;
   st = list_folder(w, &names, err);
   size_t len = w->at.len;
   for (size_t i = 0; !st && i < names.count && !(w->any && w->found); i++) {
     tl_range period;
-    st = tl_parquet_flat_name(names.names[i], &w->name, &period, err);
-    if (!st && wanted(w, period) && !(w->symbol && strcmp(w->symbol, w->name.data))) {
+    bool is_data = false;
+    st = recognised(tl_parquet_flat_name(names.names[i], &w->name, &period, &why), &why, &is_data, err);
+    if (is_data && wanted(w, period) && !(w->symbol && strcmp(w->symbol, w->name.data))) {
       st = enter(w, names.names[i], err);
       if (!st) st = each(w, w->name.data, to ? to : &period, err);
       leave(w, len);
     }
-    if (st == TL_ENOTFOUND) st = TL_OK; /* a file that is no data file */
   }
   tl_io_names_deinit(&names);
   return st;

@@ -72,9 +72,9 @@ static tl_status decode_list(plain *p, const alpaca_member *member, const tl_jso
 }
 
 static tl_status decode_row(plain *p, const char *symbol, const tl_json_value *value, tl_error *err) {
+  if (type_of(value) != ALPACA_OBJECT) return tl_fail(err, TL_EDECODE, "a row of an answer of alpaca is not an object");
   tl_status st = alpaca_row_begin(&p->row, err);
-  if (type_of(value) != ALPACA_OBJECT) alpaca_row_refuse(&p->row, "the row is not an object");
-  tl_json_iter iter = tl_json_iter_of(type_of(value) == ALPACA_OBJECT ? value : NULL);
+  tl_json_iter iter = tl_json_iter_of(value);
   tl_text key;
   const tl_json_value *item;
   while (!st && tl_json_iter_next(&iter, &key, &item)) {

@@ -81,7 +81,8 @@ static inline void maker_conditions(page_maker *m) {
 static inline void maker_time(page_maker *m) {
   if (m->odd && maker_chance(m, 40)) { maker_odd_value(m); return; }
   unsigned digits = maker_below(m, 10);
-  maker_putf(m, "\"2024-%02u-%02uT%02u:%02u:%02u", 1 + maker_below(m, 12), 1 + maker_below(m, m->odd ? 31 : 28), maker_below(m, 24),
+  if (!maker_chance(m, 3)) maker_putf(m, "\"2024-03-08T14:3%u:%02u", maker_chance(m, 20), maker_below(m, 60)); /* as ticks lie */
+  else maker_putf(m, "\"2024-%02u-%02uT%02u:%02u:%02u", 1 + maker_below(m, 12), 1 + maker_below(m, m->odd ? 31 : 28), maker_below(m, 24),
              maker_below(m, 60), maker_below(m, m->odd && maker_chance(m, 50) ? 62 : 60));
   if (digits) maker_put(m, ".");
   for (unsigned i = 0; i < digits; i++) maker_putf(m, "%u", maker_below(m, 10));
@@ -113,7 +114,7 @@ static const maker_form maker_forms[] = {
 
 static inline void maker_row(page_maker *m, tl_wire wire, const unsigned *order, unsigned count) {
   const maker_form *form = &maker_forms[wire];
-  if (m->odd && maker_chance(m, 50)) { maker_odd_value(m); return; }
+  if (m->odd && maker_chance(m, 400)) { maker_odd_value(m); return; } /* not even an object */
   maker_put(m, "{");
   bool first = true;
   for (unsigned i = 0; i < count; i++) {
@@ -135,13 +136,16 @@ static inline void maker_row(page_maker *m, tl_wire wire, const unsigned *order,
 }
 
 static inline void maker_rows(page_maker *m, tl_wire wire, unsigned rows) {
-  unsigned order[9], count = (unsigned)strlen(maker_forms[wire].forms);
-  for (unsigned i = 0; i < count; i++) order[i] = i;
-  for (unsigned i = count; i-- > 1 && maker_chance(m, 2);) {
-    unsigned j = maker_below(m, i + 1), held = order[i];
-    order[i] = order[j];
-    order[j] = held;
-  }
+  unsigned order[9], count = (unsigned)strlen(maker_forms[wire].forms), kind = maker_below(m, 3);
+  for (unsigned i = 0; i < count; i++) order[i] = i; /* as documented */
+  for (unsigned i = 0; i < count; i++)
+    for (unsigned j = i + 1; j < count; j++) {
+      bool swap = kind == 1   ? strcmp(maker_forms[wire].keys[order[j]], maker_forms[wire].keys[order[i]]) < 0 /* alphabetical */
+                  : kind == 2 ? maker_chance(m, 2)
+                              : false;
+      unsigned held = order[i];
+      if (swap) order[i] = order[j], order[j] = held;
+    }
   maker_put(m, "[");
   for (unsigned i = 0; i < rows; i++) {
     if (i) maker_put(m, ",");

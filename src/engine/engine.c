@@ -40,6 +40,7 @@ static tl_status configure(duckdb_config config, const tl_engine_options *option
     {"autoload_known_extensions", "false"},
     {"allow_community_extensions", "false"},
     {"temp_directory", ""},
+    {"enable_external_file_cache", "false"}, /* files are replaced under their names; and it holds memory */
     {options->memory_bytes > 0 ? "memory_limit" : NULL, memory},
     {options->threads > 0 ? "threads" : NULL, threads},
   };

@@ -2,6 +2,7 @@
  * Files come in order of symbol and time and each is sorted, so rows stream in order without a sort; only files of
  * other hands (several a month, other names) are sorted here. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -42,7 +43,17 @@ static void keep_asked(tl_table_files *files, const tl_symbols *asked) {
   files->count = kept;
 }
 
-static tl_status find_files(const tl_read *read, tl_table_files *files, tl_error *err) {
+static size_t count_symbols(const tl_table_files *files) {
+  size_t count = 0;
+  for (size_t i = 0; i < files->count; i++) count += i == 0 || strcmp(files->items[i].symbol, files->items[i - 1].symbol) != 0;
+  return count;
+}
+
+static int compare_symbol(const void *symbol, const void *file) {
+  return strcmp(symbol, ((const tl_table_file *)file)->symbol);
+}
+
+static tl_status find_files(const tl_read *read, tl_table_files *files, tl_read_info *info, tl_error *err) {
   tl_symbols asked = {0};
   tl_status st = TL_OK;
   for (size_t i = 0; !st && i < read->symbol_count; i++) st = tl_symbols_add(&asked, read->symbols[i], strlen(read->symbols[i]), err);
@@ -53,14 +64,15 @@ static tl_status find_files(const tl_read *read, tl_table_files *files, tl_error
     for (size_t i = 0; !st && i < asked.count; i++) /* the list stays sorted as a whole */
       st = tl_table_list(read->lake, read->layout, &read->dataset, asked.items[i], &read->range, files, err);
   }
+  *info = (tl_read_info){.files = files->count, .symbols = count_symbols(files)};
+  for (size_t i = 0; !st && info->symbols < asked.count && i < asked.count; i++) { /* there, but not in the range? */
+    bool there = false;
+    if (files->count && bsearch(asked.items[i], files->items, files->count, sizeof *files->items, compare_symbol)) continue;
+    st = tl_table_has(read->lake, read->layout, &read->dataset, asked.items[i], &there, err);
+    info->symbols += there;
+  }
   tl_symbols_deinit(&asked);
   return st;
-}
-
-static size_t count_symbols(const tl_table_files *files) {
-  size_t count = 0;
-  for (size_t i = 0; i < files->count; i++) count += i == 0 || strcmp(files->items[i].symbol, files->items[i - 1].symbol) != 0;
-  return count;
 }
 
 static bool all_canonical(const tl_table_files *files) {
@@ -130,10 +142,11 @@ static tl_status build(tl_engine *engine, const tl_read *read, const tl_table_fi
 tl_status tl_read_open(tl_engine *engine, const tl_read *read, struct ArrowArrayStream *out, tl_read_info *info, tl_error *err) {
   tl_table_files files = {0};
   tl_buf sql = {0};
-  tl_status st = find_files(read, &files, err);
+  tl_read_info found = {0};
+  tl_status st = find_files(read, &files, &found, err);
   if (!st) st = build(engine, read, &files, &sql, err);
   if (!st) st = tl_engine_query(engine, sql.data, NULL, 0, out, err);
-  if (!st && info) *info = (tl_read_info){.files = files.count, .symbols = count_symbols(&files)};
+  if (!st && info) *info = found;
   tl_buf_deinit(&sql);
   tl_table_files_deinit(&files);
   return st;

@@ -33,7 +33,7 @@ typedef struct tl_read {
 
 typedef struct tl_read_info {
   size_t files;   /* that may hold rows asked for */
-  size_t symbols; /* of those asked for, how many have files */
+  size_t symbols; /* of those asked for, how many the dataset has, be it outside the range */
 } tl_read_info;
 
 /* Rows ordered by (symbol, timestamp), timestamps in UTC. Only the files of the symbols and months asked for are opened.

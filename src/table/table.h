@@ -53,6 +53,10 @@ tl_status tl_table_list(const char *lake, tl_layout layout, const tl_dataset *da
                         const tl_range *range, tl_table_files *out, tl_error *err);
 void tl_table_files_deinit(tl_table_files *files);
 
+/* Is there any file: of one symbol or any (NULL). Stops at the first. */
+tl_status tl_table_has(const char *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol, bool *found,
+                       tl_error *err);
+
 /* Symbols that have files, in byte order. */
 tl_status tl_table_symbols(const char *lake, tl_layout layout, const tl_dataset *dataset, tl_symbols *out, tl_error *err);
 

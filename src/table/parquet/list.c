@@ -263,8 +263,9 @@ void tl_table_datasets_deinit(tl_table_datasets *datasets) {
   *datasets = (tl_table_datasets){0};
 }
 
-static tl_status has_files(const char *lake, tl_layout layout, const tl_dataset *dataset, bool *found, tl_error *err) {
-  walk w = {.lake = lake, .layout = layout, .dataset = dataset, .any = true};
+tl_status tl_table_has(const char *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol, bool *found,
+                       tl_error *err) {
+  walk w = {.lake = lake, .layout = layout, .dataset = dataset, .symbol = symbol, .any = true};
   tl_status st = layout == TL_LAYOUT_HIVE ? walk_hive(&w, files_of_symbol, NULL, err) : walk_flat(&w, file_of_symbol, NULL, err);
   *found = w.found;
   walk_deinit(&w);
@@ -276,7 +277,7 @@ tl_status tl_table_detect(const char *lake, tl_layout *out, tl_error *err) {
     tl_table_datasets datasets = {0};
     bool found = false;
     tl_status st = tl_table_datasets_list(lake, layout, &datasets, err);
-    for (size_t i = 0; !st && i < datasets.count && !found; i++) st = has_files(lake, layout, &datasets.items[i], &found, err);
+    for (size_t i = 0; !st && i < datasets.count && !found; i++) st = tl_table_has(lake, layout, &datasets.items[i], NULL, &found, err);
     tl_table_datasets_deinit(&datasets);
     if (st) return st;
     if (found) {

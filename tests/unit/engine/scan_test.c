@@ -1,4 +1,5 @@
 /* A Parquet file of any hand as batches of a kind. The files are made with DuckDB's COPY, as others' are. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -181,6 +184,19 @@ static void trades_keep_nanoseconds_ids_and_lists(void **state) {
   assert_refused(TL_TRADES, TL_EDECODE, "column 'conditions' has a type");
   write_file("SELECT TIMESTAMPTZ '2024-01-02 14:30:00+00' AS timestamp, 1.5 AS price, repeat('x', 256) AS exchange", "");
   assert_refused(TL_TRADES, TL_EDECODE, "column 'exchange' holds a text of 256 bytes");
+}
+
+static void a_file_replaced_under_its_name_is_read_anew(void **state) {
+  (void)state;
+  struct timespec same[2] = {{.tv_sec = 1700000000}, {.tv_sec = 1700000000}}; /* as a clock of whole seconds would show it */
+  for (int i = 0; i < 4; i++) {
+    char query[200], expected[100];
+    snprintf(query, sizeof query, "SELECT TIMESTAMP '2024-01-02 14:30:00' AS timestamp, %d AS open, 1 AS high, 1 AS low, 1 AS close", i);
+    write_file(query, "");
+    assert_int_equal(utimensat(AT_FDCWD, path, same, 0), 0);
+    snprintf(expected, sizeof expected, "1704205800000000000|%d|1|1|1|-|-|-\n", i);
+    assert_rows(TL_BARS, NULL, false, expected);
+  }
 }
 
 static void quotes_per_second_need_their_count(void **state) {
@@ -360,6 +376,7 @@ int main(void) {
     cmocka_unit_test(foreign_orders_types_and_letter_case_are_taken),
     cmocka_unit_test(what_does_not_fit_is_refused_by_name),
     cmocka_unit_test(trades_keep_nanoseconds_ids_and_lists),
+    cmocka_unit_test(a_file_replaced_under_its_name_is_read_anew),
     cmocka_unit_test(quotes_per_second_need_their_count),
     cmocka_unit_test(an_unsorted_file_comes_sorted_with_ties_in_file_order),
     cmocka_unit_test(only_the_rows_of_the_symbol_asked_for_come),

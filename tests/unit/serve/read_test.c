@@ -136,6 +136,9 @@ static void rows_come_by_symbol_and_time_over_the_months_end(void **state) {
   read.range = (tl_range){AT(1706745540), AT(1706745600)}; /* the last minute of January */
   assert_read(&read, "symbol,timestamp,open\nAAPL,2024-01-31T23:59:00Z,1.0\n");
   assert_true(info.files == 2 && info.symbols == 2); /* February is not opened */
+  read.range = (tl_range){AT(1893456000), AT(1893542400)}; /* the symbols are there, 2030 is not */
+  assert_read(&read, "symbol,timestamp,open\n");
+  assert_true(info.files == 0 && info.symbols == 2);
   read.range = (tl_range){AT(1706745540) + 1, AT(1706745600) + 1}; /* a nanosecond later */
   assert_read(&read, "symbol,timestamp,open\nAAPL,2024-02-01T00:00:00Z,0.0\n");
 }

@@ -74,7 +74,7 @@ static const char *csv_field(const char *p, const char *end, tl_buf *field, bool
     if ((*st = tl_buf_append(field, p++, 1, err)) != TL_OK) return p;
   }
   *line_over = p >= end || *p != ',';
-  if (p < end && *p == '\r') p++;
+  if (end - p >= 2 && *p == '\r' && p[1] == '\n') p++;
   return p < end ? p + 1 : p;
 }
 

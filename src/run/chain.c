@@ -273,7 +273,7 @@ static void chain_bad_symbol(void *chain_, const char *symbol) {
 static void log_symbol_done(const chain *c, uint32_t symbol, const char *name) {
   const tl_pipeline *p = c->p;
   const tl_symbol_stats *s = &p->stats[symbol];
-  if (s->chains_left) return;
+  if (s->chains_left || s->failed) return;
   tl_log(TL_LOG_INFO, "[%s] ✓ Final: Fetched %lld %s from %s for %s", p->vendor, (long long)s->wire_rows, p->noun, p->vendor, name);
   if (!p->job->kind.derived) {
     tl_log(TL_LOG_INFO, "[Parquet] Writing %lld %s for %s...", (long long)s->rows, p->noun, name);
@@ -315,13 +315,20 @@ static tl_status finish(chain *c, tl_error *err) {
   return st;
 }
 
+static tl_status fail_symbol(chain *c, size_t i, const char *reason, tl_error *err) {
+  size_t len = strlen(c->names[i]);
+  if (!strncmp(reason, c->names[i], len) && !strncmp(reason + len, ": ", 2)) reason += len + 2; /* the symbol is named beside it */
+  tl_log(TL_LOG_ERROR, "[%s] %s failed: %s", c->p->vendor, c->names[i], reason);
+  tl_run_result_fail(c->p->result, c->symbols[i], reason);
+  pthread_mutex_lock(&c->p->lock);
+  c->p->stats[c->symbols[i]].failed = true;
+  pthread_mutex_unlock(&c->p->lock);
+  return add_piece(c, i, c->range, TL_COVER_FAILED, reason, err);
+}
+
 static tl_status fail_symbols(chain *c, const char *reason, tl_error *err) {
   tl_status st = TL_OK;
-  for (size_t i = 0; i < c->count; i++) {
-    tl_log(TL_LOG_ERROR, "[%s] %s failed: %s", c->p->vendor, c->names[i], reason);
-    tl_run_result_fail(c->p->result, c->symbols[i], reason);
-    if (!st) st = add_piece(c, i, c->range, TL_COVER_FAILED, reason, err);
-  }
+  for (size_t i = 0; !st && i < c->count; i++) st = fail_symbol(c, i, reason, err);
   return st;
 }
 
@@ -339,9 +346,7 @@ static tl_status split(chain *c, const tl_error *why, tl_error *err) {
     tl_status st = ask_again(c, 0, c->count / 2, c->range, err);
     return st ? st : ask_again(c, c->count / 2, c->count, c->range, err);
   }
-  tl_log(TL_LOG_ERROR, "[%s] %s failed: %s", c->p->vendor, c->names[bad], why->message);
-  tl_run_result_fail(c->p->result, c->symbols[bad], why->message);
-  tl_status st = add_piece(c, bad, c->range, TL_COVER_FAILED, why->message, err);
+  tl_status st = fail_symbol(c, bad, why->message, err);
   if (st) return st;
   for (size_t i = bad; i + 1 < c->count; i++) { /* the others stay one ask, in order */
     uint32_t swap = c->symbols[i];

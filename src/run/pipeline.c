@@ -202,7 +202,7 @@ tl_status tl_pipeline_run(const tl_job *job, const tl_plan *plan, const char *la
   if (st && st != TL_ECANCELED) fail_asked(&p, plan, err);
   take_totals(&p);
   if (p.commit && tl_run_result_take_files(result, p.commit, st ? NULL : err) && !st) st = TL_ENOMEM;
-  if (!st && p.noun)
+  if (!st && p.noun && (result->totals.files || !tl_run_result_failures(result)))
     tl_log(TL_LOG_INFO, "[Parquet] ✓ Successfully wrote %lld %s to %lld file(s)", (long long)result->totals.rows,
            job->kind.derived && job->kind.wire == TL_WIRE_TRADES ? "bars" : p.noun, (long long)result->totals.files);
   close_stages(&p);

@@ -15,6 +15,7 @@
 typedef struct tl_symbol_stats { /* of one symbol of the job; under the pipeline's lock */
   int64_t wire_rows, rows;
   int64_t chains_left;
+  bool failed;
 } tl_symbol_stats;
 
 typedef struct tl_pipeline {

@@ -16,7 +16,7 @@
 #include "market/zone.h"
 #include "table/table.h"
 
-/* ---- rows of a kind: rows.c ---- */
+/* ---- rows of a kind: reading_files.c ---- */
 
 typedef struct tl_read {
   const char *lake; /* folder */

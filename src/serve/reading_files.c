@@ -1,4 +1,4 @@
-/* rows.c - rows of a kind, from the files that may hold them.
+/* reading_files.c - rows of a kind, from the files that may hold them.
  * Files come in order of symbol and time and each is sorted, so rows stream in order without a sort; only files of
  * other hands (several a month, other names) are sorted here. */
 #include <inttypes.h>

@@ -121,9 +121,9 @@ static ALWAYS_INLINE const char *read_fraction(const char *p, int64_t *out_ns) {
   return p + count;
 }
 
+/* ns is of a day that is wholly inside the range of instants: tl_time_parse_utc takes no other. */
 static void keep_minute(alpaca_quick *quick, const char *text, int64_t ns) {
   const int64_t minute_ns = 60 * TL_NS_PER_S;
-  if (ns > INT64_MAX - minute_ns || ns < INT64_MIN + minute_ns) return; /* a minute that is not wholly there */
   quick->minute_ns = tl_floor_div(ns, minute_ns) * minute_ns;
   quick->minute[0] = load8(text);
   quick->minute[1] = load8(text + 8);

@@ -142,6 +142,10 @@ static void a_page_out_of_its_place_is_refused_and_may_be_asked_again(void **sta
   assert_int_equal(decoder.repeated_rows, 0);
   expect("B:2a,999a;C:0a", "B:999a;C:0a");
   expect_refused("B:999b", "'B' comes again");
+  start(); /* either symbol of a page in another order may go on, but not both */
+  expect("B:2a;A:1a", "A:1a;B:2a");
+  expect_refused("A:2a;B:3a", "'B' comes again");
+  expect("B:3a;C:1a", "B:3a;C:1a");
 }
 
 static void another_request_in_one_chain_is_our_own_mistake(void **state) {

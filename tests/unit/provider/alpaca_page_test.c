@@ -362,6 +362,32 @@ static void ten_nul_bytes_are_no_date(void **state) {
   tl_buf_deinit(&body);
 }
 
+/* The quick path keeps the minute it read last; the first and the last minute there are cannot be had whole. */
+static void times_at_the_ends_of_their_range(void **state) {
+  (void)state;
+  static const char *const times[] = {"1677-09-21T00:12:43.145224192Z", "1677-09-21T00:12:43.2Z", "1677-09-21T00:12:43.145224191Z", "1677-09-21T00:13:00Z",
+                                      "2262-04-11T23:46:59Z", "2262-04-11T23:47:16Z", "2262-04-11T23:47:16.854775807Z",
+                                      "2262-04-11T23:47:16.854775808Z", "2262-04-11T23:47:59Z"};
+  static const bool good[] = {true, true, false, true, true, true, true, false, false};
+  tl_buf body = {0};
+  tl_buf_appends(&body, "{\"next_page_token\":null,\"trades\":{\"AAA\":[", NULL);
+  for (int i = 0; i < 27; i++) tl_buf_appendf(&body, NULL, "%s{\"t\":\"%s\",\"p\":1.5,\"s\":%d}", i ? "," : "", times[i % 9], i);
+  tl_buf_appends(&body, "]}}", NULL);
+  tl_ask ask = ask_of(TL_WIRE_TRADES, 3);
+  for (size_t k = 0; k < 2; k++) {
+    assert_int_equal(decoders[k](&ask, body.data, body.len, &page, NULL), TL_OK);
+    assert_int_equal(page.batch.rows, 18);
+    for (size_t i = 0, row = 0; i < 27; i++) {
+      if (!good[i % 9]) continue;
+      char text_of[TL_TIME_TEXT_MAX];
+      tl_time_format(tl_batch_times(&page.batch)[row], -1, text_of);
+      assert_string_equal(text_of, times[i % 9]);
+      assert_int_equal(page.batch.columns[TL_TRADES_SIZE].i64[row++], i);
+    }
+  }
+  tl_buf_deinit(&body);
+}
+
 #ifdef TL_FAULTS
 static void sweep(decoder decode, const char *body) {
   tl_ask ask = ask_of(TL_WIRE_TRADES, 3);
@@ -424,6 +450,7 @@ int main(void) {
     cmocka_unit_test(a_list_without_symbol_is_no_page),
     cmocka_unit_test(no_prefix_of_a_page_is_a_page),
     cmocka_unit_test(ten_nul_bytes_are_no_date),
+    cmocka_unit_test(times_at_the_ends_of_their_range),
 #ifdef TL_FAULTS
     cmocka_unit_test(every_failed_allocation_is_told),
 #endif

@@ -226,7 +226,10 @@ static int collect_member(void *user, const tl_index_row *row) {
 
 tl_status tl_run_symbols_parse(tl_run_lake *lake, const char *argument, tl_symbols *out, tl_error *err) {
   const char *index = tl_symbols_index_name(argument);
-  if (!index) return tl_symbols_parse(out, argument, err);
+  if (!index) {
+    tl_status st = tl_symbols_parse(out, argument, err);
+    return st == TL_ENOTFOUND ? tl_fail_within(err, TL_EUSAGE, "cannot take the symbols of '%s'", argument) : st;
+  }
   collector c = {out, TL_OK, err};
   tl_status st = tl_run_index_load(lake, index, collect_member, &c, err);
   if (!st) st = c.status;

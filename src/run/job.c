@@ -139,8 +139,9 @@ static tl_status pick_rate(tl_job *job, const tl_run_lake *lake, const char *giv
 static tl_status pick_numbers(tl_job *job, const tl_run_lake *lake, const tl_import_options *o, tl_error *err) {
   const char *system = tl_settings_system(lake->settings);
   const char *threads = tl_settings_get(lake->settings, system, "api_threads");
-  long from_file = threads ? strtol(threads, NULL, 10) : 0;
-  if (threads && (from_file < 1 || from_file > 1000))
+  char *rest = NULL;
+  long from_file = threads ? strtol(threads, &rest, 10) : 0;
+  if (threads && (*rest || from_file < 1 || from_file > 1000))
     return tl_fail(err, TL_EUSAGE, "%s: api_threads '%s' is not a number from 1 to 1000", tl_settings_file(lake->settings), threads);
   if (o->threads < 0 || o->threads > 1000) return tl_fail(err, TL_EUSAGE, "threads must be 1 to 1000");
   job->threads = o->threads ? (uint32_t)o->threads : from_file ? (uint32_t)from_file : !strcmp(system, "macos") ? 6 : 8;
@@ -151,6 +152,7 @@ static tl_status pick_numbers(tl_job *job, const tl_run_lake *lake, const tl_imp
   job->pages_per_unit = o->pages_per_unit ? (uint32_t)o->pages_per_unit : 5;
   if (o->retries > 10) return tl_fail(err, TL_EUSAGE, "retries must be 0 to 10");
   job->retries = o->retries < 0 ? 0 : o->retries == 0 ? -1 : o->retries; /* fetch: 0 is its default of 3, negative none */
+  if (o->connect_timeout_ms < 0 || o->read_timeout_ms < 0) return tl_fail(err, TL_EUSAGE, "timeouts must not be negative");
   job->connect_timeout_ns = (int64_t)o->connect_timeout_ms * TL_NS_PER_MS;
   job->read_timeout_ns = (int64_t)o->read_timeout_ms * TL_NS_PER_MS;
   job->memory_max_bytes = o->memory_max_bytes ? o->memory_max_bytes : (int64_t)512 << 20;
@@ -174,7 +176,7 @@ static tl_status pick_word_options(tl_job *job, const tl_import_options *o, tl_e
 }
 
 tl_status tl_job_init(tl_job *job, tl_run_lake *lake, const tl_import_options *o, tl_error *err) {
-  *job = (tl_job){.allow_http = o->allow_http, .refresh = o->refresh, 
+  *job = (tl_job){.allow_http = o->allow_http, .refresh = o->refresh,
                   .progress = o->progress, .user = o->user, .look_back_from_ns = INT64_MAX, .now_ns = tl_clock_now_ns()};
   if (!o->kind || !o->symbols || !o->start || !o->end) return tl_fail(err, TL_EUSAGE, "an import needs KIND SYMBOLS START END");
   tl_status st = tl_job_kind_parse(o->kind, o->bar, &job->kind, err);

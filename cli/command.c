@@ -1,11 +1,15 @@
 /* command.c - what the commands share. */
 #include "command.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+static bool reader_gone; /* of a pipe on stdout, e.g. head: it has what it wanted, so that is no failure */
+
 int cli_fail(tl_status status, const tl_error *err) {
+  if (reader_gone) return CLI_OK;
   fprintf(stderr, "ticklake: %s\n", err->message[0] ? err->message : tl_status_text(status));
   return status == TL_EUSAGE ? CLI_USAGE : CLI_FAILED;
 }
@@ -19,11 +23,14 @@ int cli_open(const cli_args *args, tl_lake **lake) {
 
 int cli_stdout(void *unused, const char *data, size_t len) {
   (void)unused;
-  return fwrite(data, 1, len, stdout) == len ? 0 : -1;
+  if (fwrite(data, 1, len, stdout) == len) return 0;
+  reader_gone = errno == EPIPE;
+  return -1;
 }
 
 int cli_finish_stdout(int code) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+  if (reader_gone || errno == EPIPE) return code;
   fprintf(stderr, "ticklake: cannot write to standard output\n");
   return code ? code : CLI_FAILED;
 }

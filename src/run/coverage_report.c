@@ -53,7 +53,7 @@ tl_status tl_run_coverage(tl_run_lake *lake, bool gaps, const char *kind, const 
   report r = {.each = each, .user = user};
   tl_status st = kind ? tl_dataset_parse(kind, &dataset, err) : TL_OK;
   if (!st && symbols) st = tl_run_symbols_parse(lake, symbols, &only, err);
-  if (!st) st = tl_ledger_open(lake->path, false, &ledger, err);
+  if (!st) st = tl_run_ledger(lake, &ledger, err);
   if (!st) st = tl_ledger_series_of(ledger, kind ? dataset.name : NULL, NULL, &list, err);
   for (size_t i = 0; !st && i < list.count && !r.stopped; i++) {
     r.series = &list.items[i];

@@ -52,6 +52,7 @@ static tl_status find_demand(const tl_job *job, tl_ledger *ledger, const int64_t
   const char *dataset = job->kind.dataset.name;
   const char *const *names = (const char *const *)job->symbols.items;
   double bytes_per_row = 0;
+  if (!count) return tl_fail(err, TL_EUSAGE, "no symbols are given");
   d->uncovered = tl_calloc(count, sizeof *d->uncovered);
   d->rows_per_session = tl_calloc(count, sizeof *d->rows_per_session);
   d->symbols = tl_calloc(count, sizeof *d->symbols);
@@ -98,7 +99,7 @@ static tl_status end_run(tl_ledger *ledger, int64_t run, tl_run_result *result, 
 }
 
 /* Symbols the vendor cannot even be asked for fail by themselves, before a request. */
-static tl_status drop_impossible(tl_job *job, demand *d, tl_run_result *result) {
+static tl_status drop_impossible(tl_job *job, demand *d, tl_run_result *result, tl_error *err) {
   bool any = false;
   for (size_t i = 0; i < job->symbols.count; i++) {
     tl_error why = {0};
@@ -110,8 +111,7 @@ static tl_status drop_impossible(tl_job *job, demand *d, tl_run_result *result) 
   }
   if (!any) return TL_OK;
   tl_plan_deinit(&d->plan);
-  tl_error err;
-  return tl_plan_make(&d->input, &d->plan, &err);
+  return tl_plan_make(&d->input, &d->plan, err);
 }
 
 /* A second run of a finished import must not even write to the ledger. */
@@ -123,7 +123,7 @@ static tl_status run_job(tl_run_lake *lake, tl_ledger *ledger, tl_job *job, cons
   tl_error why = {0};
   tl_status st = find_demand(job, ledger, starts, &d, err);
   if (!st) st = tl_run_result_open(&job->symbols, &result, err);
-  if (!st) st = drop_impossible(job, &d, result);
+  if (!st) st = drop_impossible(job, &d, result, err);
   if (!st && d.plan.ask_count) {
     char command[256];
     snprintf(command, sizeof command, "import %s, %zu symbols, %s", job->kind.word, job->symbols.count, job->provider->name);
@@ -274,7 +274,7 @@ tl_status tl_run_update(tl_run_lake *lake, const tl_import_options *options, tl_
   tl_status st = TL_OK;
   if (options->kind) st = tl_dataset_parse(options->kind, &dataset, err);
   if (!st && options->symbols) st = tl_run_symbols_parse(lake, options->symbols, &only, err);
-  if (!st) st = tl_ledger_open(lake->path, false, &ledger, err);
+  if (!st) st = tl_run_ledger(lake, &ledger, err);
   if (!st) st = update_all(lake, ledger, options, options->kind ? dataset.name : NULL, &only, out, err);
   tl_ledger_close(ledger);
   tl_symbols_deinit(&only);

@@ -42,6 +42,8 @@ void tl_job_deinit(tl_job *job); /* {0} is fine */
 /* Fixes layout and source in the ledger, or TL_EUSAGE when the lake or dataset has another. */
 tl_status tl_job_claim(tl_job *job, tl_ledger *ledger, tl_error *err);
 
+/* lake.c: the ledger of a lake that is there already; TL_ENOTFOUND says how to get one. */
+tl_status tl_run_ledger(const tl_run_lake *lake, tl_ledger **out, tl_error *err);
 /* reading.c: the layout of a lake that is there; TL_ENOTFOUND when none is. */
 tl_status tl_run_layout(tl_run_lake *lake, tl_layout *out, tl_error *err);
 /* index.c: SYMBOLS of a command: a list, @file, or index:NAME of this lake (members of today). */

@@ -30,3 +30,9 @@ void tl_run_lake_deinit(tl_run_lake *lake) {
   tl_free(lake->path);
   *lake = (tl_run_lake){0};
 }
+
+tl_status tl_run_ledger(const tl_run_lake *lake, tl_ledger **out, tl_error *err) {
+  tl_status st = tl_ledger_open(lake->path, false, out, err);
+  if (st != TL_ENOTFOUND) return st;
+  return tl_fail(err, st, "there is no lake at '%s'; import something, or name one with --lake", lake->path);
+}

@@ -65,7 +65,7 @@ bool tl_time_fraction(const char **at, const char *end, int64_t *out_ns);     /*
 static inline bool tl_time_parse_utc(const char *p, const char *end, tl_time_cache *cache, int64_t *out_ns,
                                      const char **after) {
   if (end - p < 20) return false;
-  if (memcmp(p, cache->date, 10) != 0 && !tl_time_cache_date(cache, p)) return false;
+  if ((memcmp(p, cache->date, 10) != 0 || !p[0]) && !tl_time_cache_date(cache, p)) return false; /* {0} is no date */
   uint64_t x;
   memcpy(&x, p + 11, 8);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__

@@ -360,7 +360,18 @@ int64_t tl_zone_utc_ns(const tl_zone *zone, int64_t local_ns) {
   return add_seconds_held(local_ns, -(int64_t)offset_s);
 }
 
-int64_t tl_zone_day_start_ns(const tl_zone *zone, int32_t day) { return tl_zone_utc_ns(zone, tl_day_ns(day)); }
+int64_t tl_zone_day_start_ns(const tl_zone *zone, int32_t day) {
+  int64_t midnight_ns = tl_day_ns(day), at_ns = tl_zone_utc_ns(zone, midnight_ns), gap_ns, low_ns;
+  if (__builtin_sub_overflow(tl_zone_local_ns(zone, at_ns), midnight_ns, &gap_ns) || gap_ns <= 0 ||
+      __builtin_sub_overflow(at_ns, gap_ns, &low_ns))
+    return at_ns;
+  while (at_ns - low_ns > 1) { /* the clock jumped over midnight: the day begins with the jump */
+    int64_t middle_ns = low_ns + (at_ns - low_ns) / 2;
+    if (tl_zone_local_ns(zone, middle_ns) < midnight_ns) low_ns = middle_ns;
+    else at_ns = middle_ns;
+  }
+  return at_ns;
+}
 
 int32_t tl_zone_day(const tl_zone *zone, int64_t ns) {
   return (int32_t)tl_floor_div(tl_floor_div(ns, TL_NS_PER_S) + tl_zone_offset_s(zone, ns), 86400);

@@ -21,7 +21,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tl_status st = tl_table_parse((tl_layout)layout, text, &dataset, &file, &err);
     check(st == TL_OK || st == TL_ENOTFOUND, "a status nobody promised");
     if (st) continue;
-    check(tl_symbol_check(file.symbol, strlen(file.symbol), NULL) == TL_OK && !tl_range_empty(file.period), "a file without symbol or period");
+    check(tl_symbol_check(file.symbol, strlen(file.symbol), NULL) == TL_OK, "a file without symbol");
+    if (tl_range_empty(file.period)) { /* the year 9294: no instant of ours lies there */
+      tl_table_file_deinit(&file);
+      continue;
+    }
     tl_buf own = {0};
     check(tl_table_path((tl_layout)layout, &dataset, file.symbol, file.period.start_ns, &own, &err) == TL_OK, "a symbol that was read has no path");
     check_inside(own.data);
@@ -29,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tl_dataset other;
     tl_table_file back = {0};
     check(tl_table_parse((tl_layout)layout, own.data, &other, &back, &err) == TL_OK && back.canonical && !strcmp(back.symbol, file.symbol) &&
-          back.period.start_ns == file.period.start_ns && back.period.end_ns == file.period.end_ns, "our own path reads differently");
+          tl_range_holds(back.period, file.period.start_ns), "our own path reads differently");
     tl_table_file_deinit(&back);
     tl_table_file_deinit(&file);
     tl_buf_deinit(&own);

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
       char where[200];
       const char *value = tl_settings_get(settings, sections[s], keys[k]);
-      check(!value || (*value && !strpbrk(value, "\r\n")), "an empty value, or one of two lines");
+      check(!value || (*value && !strchr(value, '\n')), "an empty value, or one of two lines");
       tl_settings_where(settings, sections[s], keys[k], where, sizeof where);
       check(strlen(where) < sizeof where, "no end of the place");
     }

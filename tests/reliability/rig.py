@@ -171,7 +171,7 @@ def quotes_truth(simulator, symbols, start, end):
         at = symbol, nanoseconds(q["t"]) // 10**9 * 10**6
         counts[at] += 1
         bid, ask = decimal.Decimal(q["bp"]), decimal.Decimal(q["ap"])
-        if bid > 0 and ask >= bid and q["bs"] > 0 and q["as"] > 0:
+        if bid > 0 and ask >= bid:
             if at not in truth or ask - bid <= truth[at][0]:
                 truth[at] = (ask - bid, float(bid), int(q["bs"]), float(ask), int(q["as"]))
     return {at: (truth[at][1:] if at in truth else (None,) * 4) + (counts[at],) for at in counts}

@@ -136,6 +136,18 @@ static void wall_time_and_back_is_the_instant_or_its_earlier_twin(void **state) 
   }
 }
 
+/* America/Toronto, 1919-03-30 23:30 EST: the next minute was 00:30 EDT of the 31st. */
+static void a_day_whose_midnight_was_skipped_begins_with_the_jump(void **state) {
+  (void)state;
+  tl_zone *zone = zone_of("America/Toronto");
+  int32_t day = tl_day_from_civil(1919, 3, 31);
+  int64_t jump_ns = tl_day_ns(day) + (4 * 3600 + 1800) * S;
+  assert_int_equal(tl_zone_day_start_ns(zone, day), jump_ns);
+  assert_int_equal(tl_zone_day(zone, jump_ns), day);
+  assert_int_equal(tl_zone_day(zone, jump_ns - 1), day - 1);
+  tl_zone_close(zone);
+}
+
 static void results_are_held_at_the_ends_of_the_range(void **state) {
   (void)state;
   const tl_zone *zone = tl_zone_new_york();
@@ -306,6 +318,7 @@ int main(void) {
     cmocka_unit_test(the_built_in_rules_equal_the_file_every_hour_from_1967),
     cmocka_unit_test(wall_times_that_occur_twice_or_never_follow_the_rule),
     cmocka_unit_test(wall_time_and_back_is_the_instant_or_its_earlier_twin),
+    cmocka_unit_test(a_day_whose_midnight_was_skipped_begins_with_the_jump),
     cmocka_unit_test(results_are_held_at_the_ends_of_the_range),
     cmocka_unit_test(names_cannot_leave_the_zone_folder),
     cmocka_unit_test(without_zone_files_new_york_and_utc_still_open),

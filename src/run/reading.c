@@ -69,6 +69,11 @@ static tl_status open_read(tl_run_lake *lake, const tl_read_options *o, tl_read 
              read->dataset.name);
     }
   }
+  if (!st && !symbols.count && !info.files) { /* nothing in the range, or nothing at all? */
+    st = tl_table_symbols(lake->path, read->layout, &read->dataset, &symbols, err);
+    if (!st && !symbols.count) st = tl_fail(err, TL_ENOTFOUND, "the lake '%s' holds no %s", lake->path, read->dataset.name);
+    if (st) out->release(out);
+  }
   tl_engine_close(engine); /* the stream keeps what it needs */
   tl_free(columns);
   tl_free(column_text);

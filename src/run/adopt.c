@@ -78,7 +78,8 @@ static tl_status add_piece(piece_list *list, const char *symbol, tl_range range,
   return tl_batch_append(&piece->rows, rows, begin, end, err);
 }
 
-/* One piece for each New York day with rows; bars of a day and longer: one for each bar. */
+/* One piece for each New York day with rows, cut where the file's month ends, as the rest of that day lies in another
+ * file and is not replaced by this one's rows; bars of a day and longer: one for each bar. */
 static tl_status cut_into_days(const adopter *a, const char *symbol, const tl_batch *rows, piece_list *out, tl_error *err) {
   const int64_t *times = tl_batch_times(rows);
   bool long_bars = a->dataset.kind == TL_BARS && !tl_interval_below_day(a->dataset.interval);
@@ -88,7 +89,8 @@ static tl_status cut_into_days(const adopter *a, const char *symbol, const tl_ba
       range = (tl_range){tl_interval_floor(a->dataset.interval, times[begin]), tl_interval_next(a->dataset.interval, times[begin])};
     } else {
       int32_t day = tl_calendar_day(times[begin]);
-      range = (tl_range){tl_calendar_day_start_ns(day), tl_calendar_day_start_ns(day + 1)};
+      range = tl_range_clip((tl_range){tl_calendar_day_start_ns(day), tl_calendar_day_start_ns(day + 1)},
+                            tl_table_period(a->layout, &a->dataset, times[begin]));
     }
     end = tl_batch_lower_bound(rows, begin, rows->rows, range.end_ns);
     tl_status st = add_piece(out, symbol, range, rows, begin, end, err);

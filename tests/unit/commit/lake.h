@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/io.h"
 #include "commit/commit.h"
 
 #define DAY_NS (INT64_C(86400) * 1000000000)

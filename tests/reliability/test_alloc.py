@@ -16,7 +16,8 @@ ASAN = rig.SOURCE / "build-asan/ticklake"
 
 
 def import_args(lake, kind="1m"):
-    return ["import", kind, ",".join(SYMBOLS), START, END, "--lake", lake, "--json", "--quiet", "--page-limit", "15", "--pages-per-unit", "1"]
+    return ["import", kind, ",".join(SYMBOLS), START, END, "--lake", lake, "--json", "--quiet", "--page-limit", "15" if kind == "1m" else "4000",
+            "--pages-per-unit", "1"]
 
 
 class Bench:
@@ -72,6 +73,9 @@ VERBS = {
 }
 
 
+READERS = ("plan", "read", "sql", "coverage", "gaps", "audit", "symbols", "range", "index-load")  # say the same each time
+
+
 def _equal(found, expected):
     assert found == expected, f"{found} is not {expected}"
 
@@ -114,6 +118,7 @@ def sweep(bench, verb, binary, asan):
             told += 1
         else:
             survived += 1
+            assert verb not in READERS or done.out == plain.out, f"{what}: another answer, and exit 0: {done.out[:500]}"
             if check:
                 check(bench, lake, done)
         if check and verb != "doctor":
@@ -124,13 +129,13 @@ def sweep(bench, verb, binary, asan):
     return told
 
 
-@pytest.mark.parametrize("verb", rig.sample(VERBS, scale=1))
+@pytest.mark.parametrize("verb", VERBS)
 def test_each_allocation_fails(bench, verb):
     assert sweep(bench, verb, rig.BIN, False), "no failure was told: the seam is not in the program"
 
 
 if ASAN.exists() and rig.BIN != str(ASAN):  # `make asan` builds it
 
-    @pytest.mark.parametrize("verb", rig.sample(VERBS, scale=1))
+    @pytest.mark.parametrize("verb", VERBS)
     def test_nothing_leaks_when_an_allocation_fails(bench, verb):
         sweep(bench, verb, str(ASAN), True)

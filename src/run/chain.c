@@ -361,16 +361,28 @@ static bool worth_splitting(tl_status status, const tl_error *why) {
   return status == TL_EHTTP || status == TL_EDECODE || status == TL_ELIMIT || (status == TL_ENET && why->http_code);
 }
 
-static tl_status handle_failure(chain *c, tl_status status, const tl_error *why, tl_error *err) {
-  if (why->http_code == 403) {
-    int64_t oldest_fresh_ns = tl_interval_floor((tl_interval){1, TL_MINUTE}, tl_clock_now_ns() - TL_SETTLE_NS);
-    if (c->p->job->kind.dataset.interval.count)
-      oldest_fresh_ns = tl_interval_floor(c->p->job->kind.dataset.interval, oldest_fresh_ns);
-    if (c->range.start_ns < oldest_fresh_ns && oldest_fresh_ns < c->range.end_ns) {
-      tl_log(TL_LOG_WARN, "[%s] %s; asking up to 16 minutes ago", c->p->vendor, why->message);
-      return ask_again(c, 0, c->count, (tl_range){c->range.start_ns, oldest_fresh_ns}, err);
-    }
+/* The vendor's refusal of what is too fresh for the account: asked again up to the age it allows. What has no such part
+ * (the bar of today) waits for a later run, unless the user asked for just that. */
+static bool handle_too_fresh(chain *c, const tl_error *why, tl_status *st, tl_error *err) {
+  const tl_job *job = c->p->job;
+  tl_interval interval = job->kind.dataset.interval;
+  int64_t allowed_ns = tl_interval_floor((tl_interval){1, TL_MINUTE}, tl_clock_now_ns() - TL_SETTLE_NS);
+  if (interval.count) allowed_ns = tl_interval_floor(interval, allowed_ns);
+  if (c->range.end_ns <= allowed_ns) return false;
+  if (c->range.start_ns < allowed_ns) {
+    tl_log(TL_LOG_WARN, "[%s] %s; asking up to 16 minutes ago", c->p->vendor, why->message);
+    *st = ask_again(c, 0, c->count, (tl_range){c->range.start_ns, allowed_ns}, err);
+    return true;
   }
+  bool updating = job->look_back_from_ns != INT64_MAX, open_bar = interval.count && !tl_interval_below_day(interval);
+  if (!updating && !open_bar) return false;
+  tl_log(TL_LOG_WARN, "[%s] %s; left for a later run", c->p->vendor, why->message);
+  return true;
+}
+
+static tl_status handle_failure(chain *c, tl_status status, const tl_error *why, tl_error *err) {
+  tl_status st = TL_OK;
+  if (why->http_code == 403 && handle_too_fresh(c, why, &st, err)) return st;
   if (c->count > 1 && worth_splitting(status, why)) return split(c, why, err);
   return fail_symbols(c, why->message, err);
 }

@@ -96,12 +96,15 @@ static tl_status rebuild(tl_page *page, tl_error *err) {
 }
 
 static tl_status check_range(const tl_ask *ask, const tl_page *page, tl_error *err) {
+  tl_range range = ask->range;
+  if (ask->wire == TL_WIRE_BARS && !tl_interval_below_day(ask->interval)) /* the bar that holds `start` may be given too */
+    range.start_ns = tl_interval_floor(ask->interval, range.start_ns);
   for (size_t i = 0; i < page->run_count; i++) {
     const tl_run *run = &page->runs[i];
     int64_t first_ns = tl_batch_times(&page->batch)[run->begin], last_ns = tl_batch_times(&page->batch)[run->end - 1];
-    if (tl_range_holds(ask->range, first_ns) && tl_range_holds(ask->range, last_ns)) continue;
+    if (tl_range_holds(range, first_ns) && tl_range_holds(range, last_ns)) continue;
     char text[TL_TIME_TEXT_MAX];
-    tl_time_format(tl_range_holds(ask->range, first_ns) ? last_ns : first_ns, -1, text);
+    tl_time_format(tl_range_holds(range, first_ns) ? last_ns : first_ns, -1, text);
     return tl_fail(err, TL_EDECODE, "a page holds a row of '%s' at %s, outside the range asked for", run->symbol, text);
   }
   return TL_OK;

@@ -4,7 +4,7 @@
  *  - rows at the head of a symbol's run that equal, in order, the tail of that symbol's rows so far (what an older
  *    meaning of the page token repeats) are dropped and counted; at most the last TL_DECODER_TAIL_MAX rows are compared,
  *  - rows of a run that are out of order are sorted by time, equal times in the order they came,
- *  - a row outside the asked range, a time that goes back from one page to the next, a symbol that comes again after
+ *  - a row outside the asked range (bars of a day and longer: one that does not overlap it), a time that goes back from one page to the next, a symbol that comes again after
  *    another page had gone on to others: TL_EDECODE, and the chain stays as it was, so the page may be asked again.
  * Callers may rely on: after TL_OK the runs of the page are the new rows, each run sorted, and the rows of a symbol
  * over all pages ascend in time. Rows of the batch outside the runs (a dropped head that is not at the very front) are

@@ -125,6 +125,21 @@ static void unsorted_members_are_put_in_order(void **state) {
   expect("A:2a;B:5a;A:1a,2b", "A:1a,2a,2b;B:5a"); /* a symbol twice in a page is one run */
 }
 
+static void a_week_that_holds_the_start_belongs_to_the_range(void **state) {
+  (void)state;
+  int64_t monday_ns = tl_interval_floor((tl_interval){1, TL_WEEK}, INT64_C(1720000000) * TL_NS_PER_S);
+  tl_ask weekly = {.wire = TL_WIRE_BARS, .interval = {1, TL_WEEK}, .symbols = symbols, .symbol_count = 3,
+                   .range = {monday_ns + 2 * TL_NS_PER_DAY, monday_ns + 9 * TL_NS_PER_DAY}};
+  char body[64];
+  snprintf(body, sizeof body, "A:%llda", (long long)monday_ns);
+  start();
+  assert_int_equal(tl_decoder_page(&decoder, &short_provider, &weekly, body, strlen(body), &page, NULL), TL_OK);
+  assert_int_equal(tl_page_rows(&page), 1);
+  start();
+  weekly.interval.unit = TL_HOUR; /* shorter bars begin inside the range */
+  assert_int_equal(tl_decoder_page(&decoder, &short_provider, &weekly, body, strlen(body), &page, NULL), TL_EDECODE);
+}
+
 static void a_page_out_of_its_place_is_refused_and_may_be_asked_again(void **state) {
   (void)state;
   start();
@@ -261,6 +276,7 @@ int main(void) {
     cmocka_unit_test(rows_in_order_come_as_they_are),
     cmocka_unit_test(repeated_rows_at_the_head_are_dropped),
     cmocka_unit_test(unsorted_members_are_put_in_order),
+    cmocka_unit_test(a_week_that_holds_the_start_belongs_to_the_range),
     cmocka_unit_test(a_page_out_of_its_place_is_refused_and_may_be_asked_again),
     cmocka_unit_test(another_request_in_one_chain_is_our_own_mistake),
     cmocka_unit_test(page_limits_do_not_show),

@@ -155,9 +155,9 @@ FLAT = {"quotes": "quotes", "trades": "trades", "raw-quotes": "raw_quotes"}
 
 
 def data_files(lake):
-    """Files with rows; not the ledger, not rejects, not indices, not what is being written aside (.NAME.tmp)."""
+    """Files with rows; not the ledger, not rejects, not indices, not what is being written or was set aside (.NAME.tmp, NAME.damaged)."""
     lake = pathlib.Path(lake)
-    return sorted(p for p in lake.rglob("*") if p.is_file() and not p.name.startswith(".") and p.relative_to(lake).parts[0] not in ("_ticklake", "rejects", "metadata"))
+    return sorted(p for p in lake.rglob("*") if p.is_file() and p.suffix == ".parquet" and not p.name.startswith(".") and p.relative_to(lake).parts[0] not in ("_ticklake", "rejects", "metadata"))
 
 
 def files_of(lake, kind, layout="hive"):

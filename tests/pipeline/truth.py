@@ -18,8 +18,8 @@ MINUTES = {"1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60}
 # ---- time ----
 
 def ns_of(text):
-    """RFC 3339 with Z and up to nine fraction digits, as epoch nanoseconds."""
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", text)
+    """RFC 3339 in UTC with up to nine fraction digits, as epoch nanoseconds."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|\+00:00)", text)
     whole = datetime.datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
     return int(whole.timestamp()) * SECOND + int((match[2] or "").ljust(9, "0"))
 

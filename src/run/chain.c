@@ -316,8 +316,9 @@ static tl_status finish(chain *c, tl_error *err) {
 }
 
 static tl_status fail_symbol(chain *c, size_t i, const char *reason, tl_error *err) {
-  size_t len = strlen(c->names[i]);
-  if (!strncmp(reason, c->names[i], len) && !strncmp(reason + len, ": ", 2)) reason += len + 2; /* the symbol is named beside it */
+  char text[LABEL_BYTES];
+  size_t len = strlen(label(c, text));
+  if (!strncmp(reason, text, len) && !strncmp(reason + len, ": ", 2)) reason += len + 2; /* the symbol is named beside it */
   tl_log(TL_LOG_ERROR, "[%s] %s failed: %s", c->p->vendor, c->names[i], reason);
   tl_run_result_fail(c->p->result, c->symbols[i], reason);
   pthread_mutex_lock(&c->p->lock);

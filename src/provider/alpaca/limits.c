@@ -91,7 +91,7 @@ static void find_symbol(tl_refusal *out) {
   out->bad_symbol = at || find_nocase(out->text, end, "invalid symbol");
   if (!at) return;
   at += strlen(words);
-  size_t len = strcspn(at, " ,;\"'");
+  size_t len = strcspn(at, ","); /* all else can be part of a symbol; a name that is none of ours only costs a bisection */
   if (len < sizeof out->symbol) memcpy(out->symbol, at, len); /* the rest is zero already */
 }
 

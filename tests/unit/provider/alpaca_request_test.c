@@ -100,6 +100,7 @@ static void refusals(void **state) {
   static const struct { int code; const char *body, *text; bool bad_symbol; const char *symbol; } cases[] = {
     {400, "{\"message\":\"invalid symbol: A1\"}", "invalid symbol: A1", true, "A1"},
     {400, "{\"code\":40010001,\"message\":\"invalid symbol: BRK.b, try again\"}", "invalid symbol: BRK.b, try again", true, "BRK.b"},
+    {400, "{\"message\":\"invalid symbol: A B\"}", "invalid symbol: A B", true, "A B"}, /* never taken for A */
     {422, "{\"message\":\"invalid symbol\"}", "invalid symbol", true, ""},
     {400, "{\"message\":\"invalid timeframe: 1Sec\"}", "invalid timeframe: 1Sec", false, ""},
     {500, "{\"message\":\"invalid symbol: A\"}", "invalid symbol: A", false, ""},

@@ -115,8 +115,9 @@ static bool parse_duration_ns(const char *text, int64_t *out) {
 
 static bool one_of(const char *words, const char *text) {
   size_t len = strlen(text);
+  if (!len || strchr(text, '|')) return false;
   for (const char *at = words; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
-    if (len && !strncmp(at, text, len) && (at[len] == '|' || !at[len])) return true;
+    if (!strncmp(at, text, len) && (at[len] == '|' || !at[len])) return true;
   return false;
 }
 

@@ -145,7 +145,7 @@ static void a_damaged_ledger_says_how_to_rebuild_and_can_be_set_aside(void **sta
     tl_error err = {0};
     assert_int_equal(tl_ledger_open(s.lake, true, &ledger, &err), TL_ECORRUPT);
     assert_non_null(strstr(err.message, s.ledger));
-    assert_non_null(strstr(err.message, "--rebuild"));
+    assert_non_null(strstr(err.message, "audit --repair"));
     assert_int_equal(tl_ledger_set_aside(s.lake, &err), TL_OK);
     char aside[160];
     snprintf(aside, sizeof aside, "%s.damaged-%d", s.ledger, round);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/settings.h"
 #include "ledger/ledger.h"
 #include "run/job.h"
 #include "serve/serve.h"
@@ -136,7 +137,8 @@ tl_status tl_run_read_to(tl_run_lake *lake, const tl_read_options *options, cons
   tl_format_options with = {0};
   tl_zone *zone = NULL;
   tl_status st = check_output(output, &with.format, err);
-  if (!st && output->tz) st = tl_zone_open(output->tz, &zone, err);
+  const char *tz = output->tz ? output->tz : tl_settings_get(lake->settings, NULL, "trading_timezone");
+  if (!st && tz) st = tl_zone_open(tz, &zone, err);
   if (st == TL_ENOTFOUND) st = TL_EUSAGE; /* a zone that does not exist is the user's word, not a lake's lack */
   if (!st) st = open_read(lake, options, &read, &stream, err);
   with.zone = zone ? zone : tl_zone_new_york();

@@ -36,8 +36,8 @@ typedef struct tl_output {
   size_t size;
   const char *format; /* table (default), csv, jsonl, json, parquet, arrow */
   const char *path;   /* written whole and then renamed into place; NULL: to `write` */
-  const char *tz;     /* zone that table, csv and jsonl show times of tl_lake_read_to in; NULL: trading_timezone of the settings, else
-                            America/New_York */
+  const char *tz;     /* zone that table, csv and jsonl show times of tl_lake_read_to in; NULL: trading_timezone of the
+                         settings, else America/New_York */
   tl_write_fn write;
   void *user;
 } tl_output;

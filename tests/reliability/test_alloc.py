@@ -92,7 +92,7 @@ def points(calls, asan):
     """All at scale 1; else every early one (start-up is where verbs differ) and an even sample."""
     full = range(1, calls + 1)
     if asan:
-        return rig.sample(full, 4, rig.SCALE * 0.2)
+        return rig.sample(full, 4, rig.SCALE * 0.2 if rig.SCALE >= 1 else min(rig.SCALE, 8 / calls))
     return rig.sample(full, 12, min(rig.SCALE, 30 / calls) if rig.SCALE < 1 else 1)
 
 

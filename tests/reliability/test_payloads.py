@@ -210,7 +210,8 @@ def test_prices_are_the_nearest_double(home, vendor):
 
 def test_texts_that_are_no_numbers_refuse_the_page(home, vendor):
     for text in NOT_JSON:
-        lake, done = import_rows(home, vendor, [rig.bar(0), rig.bar(1, volume=text)])
+        body = rig.page("bars", {"AAPL": [rig.bar(0), rig.bar(1, volume=text)]})
+        lake, done = import_body(home, vendor, body, args=("--retries", "0"))
         rig.assert_clean(done, text, codes=(1,))
         assert not rig.lake_rows(lake, "1m", "hive"), f"{text!r} let the page's other rows through"
 

@@ -9,7 +9,7 @@
 
 static const cli_option *const common[] = {cli_common_options, NULL};
 static const cli_option *const importing[] = {cli_import_options, cli_common_options, NULL};
-static const cli_option *const reading[] = {cli_read_options, cli_output_options, cli_common_options, NULL};
+static const cli_option *const reading[] = {cli_read_options, cli_output_options, cli_zone_options, cli_common_options, NULL};
 static const cli_option *const output[] = {cli_output_options, cli_common_options, NULL};
 
 static const cli_option repair_option[] = {
@@ -83,7 +83,13 @@ static const cli_command *find_command(int argc, char **argv, int *used) {
 
 static int unknown_command(const char *typed) {
   const char *names[COMMAND_COUNT];
-  for (int i = 0; i < COMMAND_COUNT; i++) names[i] = commands[i].name;
+  for (int i = 0; i < COMMAND_COUNT; i++) {
+    names[i] = commands[i].name;
+    size_t first = strcspn(names[i], " ");
+    if (!names[i][first] || strlen(typed) != first || strncmp(typed, names[i], first) != 0) continue;
+    fprintf(stderr, "ticklake %s: a word is missing or unknown; there is 'ticklake %s'\n", typed, names[i]);
+    return CLI_USAGE;
+  }
   const char *near = tl_nearest_word(typed, names, COMMAND_COUNT);
   fprintf(stderr, "ticklake: unknown command '%s'", typed);
   if (near) fprintf(stderr, "; did you mean '%s'?", near);
@@ -91,15 +97,24 @@ static int unknown_command(const char *typed) {
   return CLI_USAGE;
 }
 
-/* The command as typed, for "run this again"; words with blanks are quoted, long lines end in "...". */
+/* The command as typed, for "run this again"; words the shell would not take as they are stand in quotes. It is as
+ * long as it is: only a line beyond what any list of symbols needs ends in "...". */
 static const char *join_line(int argc, char **argv) {
-  static char line[1024];
-  size_t used = (size_t)snprintf(line, sizeof line, "ticklake");
-  for (int i = 1; i < argc && used < sizeof line; i++) {
-    bool quote = !argv[i][0] || strpbrk(argv[i], " \t\"'$&;|<>()*?\\") != NULL;
-    used += (size_t)snprintf(line + used, sizeof line - used, quote ? " '%s'" : " %s", argv[i]);
+  static char line[256 * 1024];
+  const size_t room = sizeof line - 8;
+  size_t used = (size_t)snprintf(line, room, "ticklake");
+  for (int i = 1; i < argc && used < room; i++) {
+    bool quote = !argv[i][0] || strpbrk(argv[i], " \t\r\n\"'$&;|<>()*?\\`!#~[]{}") != NULL;
+    line[used++] = ' ';
+    if (quote) line[used++] = '\'';
+    for (const char *c = argv[i]; *c && used < room; c++) {
+      if (*c == '\'') used += (size_t)snprintf(line + used, 4, "'\\'");
+      line[used++] = *c;
+    }
+    if (quote) line[used++] = '\'';
   }
-  if (used >= sizeof line) memcpy(line + sizeof line - 4, "...", 4);
+  if (used >= room) used = room - 4 + (size_t)snprintf(line + room - 4, 4, "...");
+  line[used] = 0;
   return line;
 }
 
@@ -126,7 +141,8 @@ int main(int argc, char **argv) {
     else print_overview(stdout);
     return cli_finish_stdout(0);
   }
-  if (!strcmp(argv[1], "--version")) argv[1] = (char[]){"version"};
+  static char version[] = "version";
+  if (!strcmp(argv[1], "--version")) argv[1] = version;
   if (!strcmp(argv[1], "simulate")) return sim_main(argc - 1, argv + 1);
   if (!strcmp(argv[1], "__man")) {
     cli_print_man(commands, COMMAND_COUNT);

@@ -31,7 +31,7 @@ const cli_option cli_import_options[] = {
     {"conditions", 0, CLI_WORD, AT(import.conditions), "sip|all", "trades that make bars: the tape's rules (default), or all"},
     {"threads", 0, CLI_COUNT, AT(import.threads), "N", "transfers in flight (default: api_threads, else 8)"},
     {"rate", 0, CLI_TEXT, AT(import.rate), "N[/min]", "at most N requests in any 60 s, over all processes of the key"},
-    {"retries", 0, CLI_COUNT, AT(import.retries), "N", "of one request (default 3); a 429 never counts"},
+    {"retries", 0, CLI_NUMBER, AT(import.retries), "N", "of one request (default 3); a 429 never counts"},
     {"page-limit", 0, CLI_COUNT, AT(import.page_limit), "N", "rows a page (default 10000)"},
     {"pages-per-unit", 0, CLI_COUNT, AT(import.pages_per_unit), "N", "pages a request chain is planned for (default 5)"},
     {"partitioning", 0, CLI_WORD, AT(import.partitioning), "calendar|plain", "plan with the calendar (default) or by the formula alone"},
@@ -53,6 +53,9 @@ const cli_option cli_read_options[] = {
 const cli_option cli_output_options[] = {
     {"format", 0, CLI_WORD, AT(format), "table|csv|jsonl|json|parquet|arrow", "of the output (default table)"},
     {"output", 'o', CLI_TEXT, AT(output), "FILE", "write FILE, whole or not at all"},
+    {0}};
+
+const cli_option cli_zone_options[] = {
     {"tz", 0, CLI_TEXT, AT(tz), "ZONE", "show times in this zone (default America/New_York); parquet and arrow are UTC"},
     {0}};
 
@@ -131,14 +134,18 @@ static bool store(const cli_option *option, const char *text, cli_args *args) {
       *(const char **)target = text;
       return true;
     case CLI_TEXT: *(const char **)target = text; return true;
+    case CLI_NUMBER:
     case CLI_COUNT:
-      if (!parse_size(text, &number) || number > INT32_MAX) return false;
+      if (!parse_size(text, &number) || number > INT32_MAX || (!number && option->type == CLI_COUNT)) return false;
       *(int32_t *)target = (int32_t)number;
       return true;
-    case CLI_SIZE: return parse_size(text, target);
-    case CLI_DURATION_NS: return parse_duration_ns(text, target);
+    case CLI_SIZE: return parse_size(text, target) && *(int64_t *)target > 0;
+    case CLI_DURATION_NS:
+      if (!parse_duration_ns(text, &number)) return false;
+      *(int64_t *)target = number ? number : 1; /* as good as none */
+      return true;
     case CLI_DURATION_MS:
-      if (!parse_duration_ns(text, &number) || number / 1000000 > INT32_MAX) return false;
+      if (!parse_duration_ns(text, &number) || number < 1000000 || number / 1000000 > INT32_MAX) return false;
       *(int32_t *)target = (int32_t)(number / 1000000);
       return true;
   }

@@ -19,13 +19,15 @@ typedef struct cli_args { /* everything any command can be told */
   int word_count;
 } cli_args;
 
-typedef enum cli_type { CLI_FLAG, CLI_TEXT, CLI_WORD, CLI_COUNT, CLI_SIZE, CLI_DURATION_MS, CLI_DURATION_NS } cli_type;
+typedef enum cli_type { /* CLI_NUMBER may be 0; counts, sizes and milliseconds are at least 1: 0 would read as "default" */
+  CLI_FLAG, CLI_TEXT, CLI_WORD, CLI_NUMBER, CLI_COUNT, CLI_SIZE, CLI_DURATION_MS, CLI_DURATION_NS
+} cli_type;
 
 typedef struct cli_option {
   const char *name;           /* without the dashes */
   char letter;                /* 0 for none */
   cli_type type;
-  size_t offset;              /* in cli_args: bool, const char *, const char *, int32_t, int64_t, int32_t, int64_t */
+  size_t offset;              /* in cli_args: bool, const char * (2), int32_t (2), int64_t, int32_t, int64_t */
   const char *value;          /* name of the value in help, or the allowed words "a|b|c" of CLI_WORD */
   const char *help;
 } cli_option;
@@ -39,7 +41,7 @@ typedef struct cli_command {
   int (*run)(cli_args *args, const char *program_line);
 } cli_command;
 
-extern const cli_option cli_common_options[], cli_import_options[], cli_read_options[], cli_output_options[];
+extern const cli_option cli_common_options[], cli_import_options[], cli_read_options[], cli_output_options[], cli_zone_options[];
 
 int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args); /* 0, or 2 after saying why */
 void cli_print_help(const cli_command *command);

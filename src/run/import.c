@@ -201,6 +201,11 @@ static int64_t look_back_from(const tl_import_options *options, int64_t now_ns) 
   return tl_calendar_day_start_ns(tl_calendar_prev(tl_calendar_prev(day)));
 }
 
+/* The source goes on as it was recorded; what the user says beside it is kept, so that another source is refused. */
+static void pick_up(const char **option, const char *recorded) {
+  if (!*option && *recorded) *option = recorded;
+}
+
 static tl_status update_dataset(tl_run_lake *lake, tl_ledger *ledger, const tl_import_options *options, const char *dataset,
                                 const tl_ledger_series *series, size_t count, tl_run_result **out, tl_error *err) {
   tl_ledger_source source;
@@ -223,12 +228,12 @@ static tl_status update_dataset(tl_run_lake *lake, tl_ledger *ledger, const tl_i
   own.symbols = "-"; /* put in below: a symbol may hold any character */
   own.start = start;
   own.end = "now";
-  own.provider = source.provider;
-  own.feed = source.feed;
-  own.adjustment = source.adjustment[0] ? source.adjustment : NULL;
-  own.asof = source.asof[0] ? source.asof : NULL;
-  own.currency = source.currency[0] ? source.currency : NULL;
-  own.conditions = source.conditions[0] ? source.conditions : NULL;
+  pick_up(&own.provider, source.provider);
+  pick_up(&own.feed, source.feed);
+  pick_up(&own.adjustment, source.adjustment);
+  pick_up(&own.asof, source.asof);
+  pick_up(&own.currency, source.currency);
+  pick_up(&own.conditions, source.conditions);
   if (!st) st = tl_job_init(&job, lake, &own, err);
   if (!st) {
     tl_symbols_deinit(&job.symbols);

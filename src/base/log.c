@@ -106,7 +106,7 @@ void tl_log(tl_log_level level, const char *format, ...) {
   size_t used = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
   int n = snprintf(line + used, sizeof line - used, ".%03dZ %s ", (int)(now_ns % TL_NS_PER_S / TL_NS_PER_MS), names[level]);
   used += (size_t)n;
-  if (worker_id) used += (size_t)snprintf(line + used, sizeof line - used, "[w%d] ", worker_id);
+  if (worker_id) used += (size_t)snprintf(line + used, sizeof line - used, "[w%d] ", worker_id > 0 ? worker_id : 0);
   size_t prefix = used;
   va_list args;
   va_start(args, format);

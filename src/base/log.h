@@ -9,7 +9,8 @@ typedef enum tl_log_level { TL_LOG_ERROR, TL_LOG_WARN, TL_LOG_INFO, TL_LOG_DEBUG
 
 tl_status tl_log_open_file(const char *path, tl_error *err); /* appends; folders are made; NULL closes the file */
 void tl_log_set_level(tl_log_level stderr_level, tl_log_level file_level); /* default WARN on stderr, INFO in the file */
-void tl_log_set_worker(int id);                  /* of the calling thread; shown as [wN]; 0 (default) shows nothing */
+void tl_log_set_worker(int id);                  /* of the calling thread; shown as [wN]; 0 (default) shows nothing, TL_LOG_W0 [w0] */
+enum { TL_LOG_W0 = -1 };                         /* the thread that talks to the network */
 tl_status tl_log_hide(const char *secret, tl_error *err); /* at least 4 bytes; kept for the life of the process */
 void tl_log_redact(char *text);                  /* in place: registered secrets become ***, padded with '*' */
 int tl_log_enabled(tl_log_level level);          /* some sink takes this level: skip building costly lines otherwise */

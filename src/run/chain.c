@@ -25,7 +25,7 @@ typedef struct chain {
   const char **names;
   size_t count;
   tl_range range;          /* not committed yet; the ask's own range may begin earlier */
-  int64_t settles_ns, rows_expected;
+  int64_t settles_ns, rows_expected, rows_shown; /* shown: of the expected rows, counted as progress so far */
   tl_ask ask;
   tl_decoder decoder;
   tl_ticks_to_bars bars;
@@ -238,6 +238,9 @@ static tl_status take_page(chain *c, tl_page *page, const char *body, size_t len
   c->bytes += (int64_t)tl_fetch_page_bytes();
   atomic_fetch_add(&c->p->rows, rows);
   atomic_fetch_add(&c->p->rejected, (long long)page->reject_count);
+  int64_t most = c->rows_expected / 20 * 19, shown = c->wire_rows < most ? c->wire_rows : most; /* the rest when it ends */
+  atomic_fetch_add(&c->p->rows_expected_done, shown - c->rows_shown);
+  c->rows_shown = shown;
   tl_log(TL_LOG_INFO, "[%s] Received %lld %s in page %lld for %s", c->p->vendor, (long long)rows, c->p->noun,
          (long long)c->pages, label(c, text));
   if (token) tl_log(TL_LOG_INFO, "[%s] → More %.*s data available...", c->p->vendor, (int)strlen(c->p->noun) - 1, c->p->noun);
@@ -292,7 +295,7 @@ static void log_symbol_done(const chain *c, uint32_t symbol, const char *name) {
 
 static void count_done(chain *c) {
   atomic_fetch_add(&c->p->units_done, 1);
-  atomic_fetch_add(&c->p->rows_expected_done, c->rows_expected);
+  atomic_fetch_add(&c->p->rows_expected_done, c->rows_expected - c->rows_shown);
   pthread_mutex_lock(&c->p->lock);
   for (size_t i = 0; i < c->count; i++) {
     c->p->stats[c->symbols[i]].chains_left--;

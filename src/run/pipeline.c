@@ -172,7 +172,9 @@ static tl_status run_stages(tl_pipeline *p, const tl_plan *plan, tl_error *err) 
   tl_error commit_error = {0}, fetch_error = {0};
   tl_status added = add_plan(p, plan, &fetch_error);
   if (added) tl_pipeline_stop(p, added, &fetch_error); /* the chains added so far still have to end */
+  tl_log_set_worker(TL_LOG_W0);
   tl_status fetched = tl_fetch_run(p->fetch, &fetch_error);
+  tl_log_set_worker(0);
   tl_status committed = tl_committer_finish(p->committer, &commit_error);
   if (p->status) {
     if (err) *err = p->error;

@@ -81,7 +81,12 @@ static const cli_command *find_command(int argc, char **argv, int *used) {
   return NULL;
 }
 
-static int unknown_command(const char *typed) {
+static int unknown_command(int argc, char **argv) {
+  const char *typed = argv[1];
+  if (!strcmp(typed, "data")) { /* the one command of two words */
+    fprintf(stderr, "ticklake: unknown command 'data%s%s'; did you mean 'data import-api'?\n", argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+    return CLI_USAGE;
+  }
   const char *names[COMMAND_COUNT];
   for (int i = 0; i < COMMAND_COUNT; i++) {
     names[i] = commands[i].name;
@@ -154,7 +159,7 @@ int main(int argc, char **argv) {
   }
   int used = 0;
   const cli_command *command = find_command(argc, argv, &used);
-  if (!command) return unknown_command(argv[1]);
+  if (!command) return unknown_command(argc, argv);
   cli_args args = {.import = tl_import_options_default(), .read = {.size = sizeof args.read}};
   int rc = cli_parse(command, argc - used, argv + used, &args);
   if (rc) return rc;

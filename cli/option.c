@@ -238,7 +238,7 @@ static void print_bash(const cli_command *commands, size_t count) {
   printf("# bash completion for ticklake, made from its option tables\n_ticklake() {\n"
          "  local cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}\n"
          "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W '");
-  for (size_t i = 0; i < count; i++) printf("%s%s", i ? " " : "", commands[i].name);
+  for (size_t i = 0; i < count; i++) printf("%s%.*s", i ? " " : "", (int)strcspn(commands[i].name, " "), commands[i].name);
   printf("' -- \"$cur\"))\n    return\n  fi\n  case $verb in\n");
   for (size_t i = 0; i < count; i++) {
     printf("    %.*s) COMPREPLY=($(compgen -f -W '", (int)strcspn(commands[i].name, " "), commands[i].name);

@@ -98,7 +98,9 @@ static tl_status pick_source(tl_job *job, const tl_run_lake *lake, const tl_impo
 static tl_status pick_endpoint(tl_job *job, const tl_run_lake *lake, const tl_import_options *o, tl_error *err) {
   const char *name = job->provider->name;
   const char *given = first_of(o->endpoint, getenv(job->provider->endpoint_env), tl_settings_get(lake->settings, name, "endpoint"));
-  return tl_buf_appends(&job->endpoint, first_of(given, NULL, job->provider->endpoint), err);
+  tl_origin origin;
+  tl_status st = tl_buf_appends(&job->endpoint, first_of(given, NULL, job->provider->endpoint), err);
+  return st ? st : tl_origin_parse(job->endpoint.data, job->allow_http, &origin, err);
 }
 
 static const char *const key_names[] = {"api_key", "key", "key_id", NULL};

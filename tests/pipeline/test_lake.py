@@ -165,7 +165,8 @@ def test_a_lost_ledger_is_made_anew_from_the_files(sim, home):
     damaged_lake(home)
     rows = home.rows("1m")
     shutil.rmtree(home.lake / "_ticklake")
-    assert home.run("audit").code == 1
+    outcome = home.run("audit")
+    assert outcome.code == 1 and "audit --repair" in outcome.stderr
     home.ok("audit", "--repair")
     home.ok("audit")
     home.import_("1m", "AAPL,BRK.B", "2024-05-30", "2024-06-04")

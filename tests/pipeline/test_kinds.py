@@ -264,3 +264,31 @@ def test_columns_types_order_and_codec(kind, layout, sim, home):
 def test_flat_day_bars_go_by_year(sim, home):
     home.import_("1d", "BRK.B", "2023-12-01", "2024-01-31", "--layout", "flat")
     assert [str(p.relative_to(home.lake)) for p in harness.data_files(home.lake)] == ["bars/1d/BRK.B.2023.parquet", "bars/1d/BRK.B.2024.parquet"]
+
+
+@pytest.mark.parametrize("kind", ["1m", "ticks", "quotes", "trades", "raw-quotes"])
+def test_the_files_depend_on_the_rows_alone(kind, sims, tmp_path):
+    """Not on page boundaries, transfers in flight, how tokens look, the partitioning or the machine's time zone: byte for byte."""
+    ways = [("new", ["--threads", "1"], {}), ("old", ["--threads", "16", "--page-limit", "37"], {"TZ": "Asia/Kolkata"}),
+            ("new", ["--threads", "5", "--page-limit", "1001", "--partitioning", "plain"], {"TZ": "Pacific/Apia"}), ("new", ["--pages-per-unit", "1", "--page-limit", "500"], {"TZ": "UTC"})]
+    seen = []
+    for i, (tokens, words, env) in enumerate(ways):
+        home = harness.Home(tmp_path / str(i), sims[tokens].url)
+        home.import_(kind, "BRK.B,SPLT", "2024-01-30", "2024-02-01", *words, env=env)
+        seen.append({name: value[0] for name, value in harness.fingerprint(home.lake).items() if not name.startswith("_ticklake")})
+        assert len(seen[0]) == 4
+    assert all(s == seen[0] for s in seen[1:])
+
+
+@pytest.mark.parametrize("kind,change", [("1m", "set c=1.5"), ("1d", "set v=77"), ("trades", "set p=1.5"), ("raw-quotes", "set bp=1.5"), ("trades", "drop t"), ("1m", "drop t")])
+def test_refresh_takes_what_the_vendor_says_now(kind, change, sim, home):
+    """A row that was changed, or not given, at the first import is right after a refresh; only that one counts as new."""
+    sim.faults(f"when page=1 do {change} row=2")
+    home.import_(kind, "BRK.B", "2024-06-03", "2024-06-07", "--threads", "1", "--pages-per-unit", "100")
+    want = expected(sim, kind, "BRK.B", "2024-06-03", "2024-06-07")
+    assert home.rows(kind) != want
+    sim.faults("")
+    said = home.import_(kind, "BRK.B", "2024-06-03", "2024-06-07", "--refresh")
+    harness.assert_rows(home.rows(kind), want)
+    assert said["rows"] == 1 and said["files"] == 1
+    home.sound()

@@ -70,6 +70,13 @@ def test_no_block_is_of_a_kind_that_nobody_runs():
         assert set(re.findall(r"^```([a-z]+)$", text, re.M)) <= known
 
 
+def test_links_lead_somewhere():
+    pages = [*SOURCE.glob("*.md"), *SOURCE.glob("docs/**/*.md"), *SOURCE.glob("src/**/*.md"), *SOURCE.glob("sim/**/*.md")]
+    links = [(page, target) for page in pages for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())]
+    assert len(links) > 5
+    assert not [f"{page}: {target}" for page, target in links if not (page.parent / target).exists()]
+
+
 @pytest.mark.parametrize("query", SQL, ids=lambda q: " ".join(q.split())[:60])
 def test_queries_run_as_printed_in_any_duckdb_and_through_ticklake(home, query):
     old = os.getcwd()

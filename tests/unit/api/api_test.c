@@ -772,6 +772,11 @@ static void small_things(void **state) {
   OK(tl_lake_index_store(lake, "i", "A,B", &err));
   OK(tl_lake_index_load(lake, "i", see_index, got, &err));
   assert_string_equal(got, "AB");
+  tl_import_result *result = NULL; /* no options are no options, not a crash */
+  struct ArrowArrayStream stream;
+  assert_int_equal(tl_lake_import(lake, NULL, &result, &err), TL_EUSAGE);
+  assert_int_equal(tl_lake_read(lake, NULL, &stream, &err), TL_EUSAGE);
+  assert_int_equal(tl_lake_sql_to(lake, "SELECT 1", NULL, NULL, &err), TL_EUSAGE);
   tl_lake_close(lake);
   unsetenv("TICKLAKE_LAKE");
   lake = NULL;

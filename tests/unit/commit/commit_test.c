@@ -261,6 +261,98 @@ static void a_file_that_cannot_be_read_fails_the_group_and_stays(void **state) {
   lake_remove(&l);
 }
 
+/* ---- random groups against a naive list ---- */
+
+enum { SYMBOLS = 2, HELD_MOST = 4000, GROUPS_EACH = 10, PIECES_MOST = 8 };
+#define HOUR (INT64_C(3600) * 1000000000)
+
+typedef struct model { /* rows of each symbol, ascending */
+  row rows[SYMBOLS][HELD_MOST];
+  size_t count[SYMBOLS];
+  int64_t changed; /* bars: rows that came and were not there just so */
+} model;
+
+static void model_take(model *m, size_t symbol, bool by_range, tl_range range, const row *fresh, size_t count) {
+  static row kept[HELD_MOST];
+  size_t k = 0, n = 0;
+  row *rows = m->rows[symbol];
+  for (size_t i = 0; i < count; i++) {
+    bool known = false;
+    for (size_t j = 0; j < m->count[symbol]; j++) known = known || (rows[j].ns == fresh[i].ns && rows[j].value == fresh[i].value);
+    m->changed += !known;
+  }
+  for (size_t j = 0; j < m->count[symbol]; j++) {
+    bool gone = by_range && rows[j].ns >= range.start_ns && rows[j].ns < range.end_ns;
+    for (size_t i = 0; !by_range && i < count; i++) gone = gone || rows[j].ns == fresh[i].ns;
+    if (!gone) kept[k++] = rows[j];
+  }
+  assert_true(k + count <= HELD_MOST);
+  m->count[symbol] = k + count;
+  for (size_t a = 0, b = 0; n < k + count;) rows[n++] = b == count || (a < k && kept[a].ns < fresh[b].ns) ? kept[a++] : fresh[b++];
+}
+
+static void expect_model(const lake *l, const model *m) {
+  static const char *const names[SYMBOLS] = {"A", "B"};
+  for (size_t s = 0; s < SYMBOLS; s++) {
+    const row *rows = m->rows[s], *end = rows + m->count[s];
+    int64_t month[] = {JAN_1, FEB_1, MAR_1, JAN_1 + 91 * DAY_NS};
+    for (size_t i = 0; i < 3; i++) {
+      const row *until = rows;
+      while (until < end && until->ns < month[i + 1]) until++;
+      expect_file(l, names[s], month[i], rows, (size_t)(until - rows));
+      rows = until;
+    }
+    assert_ptr_equal(rows, end);
+  }
+}
+
+/* Pieces of up to ten days from the middle of January to the middle of March, on hours, so that instants meet again. */
+static void random_groups(tl_layout layout, const char *kind, uint64_t seed) {
+  static model m;
+  m = (model){.changed = 0};
+  lake l;
+  lake_make(&l, layout, kind);
+  must_open(&l);
+  tl_prng prng = tl_prng_init(seed);
+  bool by_range = l.dataset.kind == TL_TRADES;
+  for (int g = 0; g < GROUPS_EACH; g++) {
+    tl_piece pieces[PIECES_MOST];
+    size_t count = 0;
+    for (size_t s = 0; s < SYMBOLS; s++) {
+      int64_t at = JAN_1 / HOUR + 15 * 24 + (int64_t)tl_prng_below(&prng, 480);
+      for (size_t p = 0; p < PIECES_MOST / SYMBOLS && tl_prng_below(&prng, 4); p++) {
+        int64_t begin = at + (int64_t)tl_prng_below(&prng, 100), end = begin + 1 + (int64_t)tl_prng_below(&prng, 240);
+        row rows[700];
+        size_t n = 0;
+        for (int64_t h = begin; h < end; h++)
+          for (uint64_t times = tl_prng_below(&prng, by_range ? 3 : 2); times; times--)
+            rows[n++] = (row){h * HOUR, (int64_t)tl_prng_below(&prng, 3)};
+        tl_range range = {begin * HOUR, end * HOUR};
+        model_take(&m, s, by_range, range, rows, n);
+        pieces[count++] = piece_of(&l, s ? "B" : "A", range, rows, n);
+        at = end;
+      }
+    }
+    for (size_t i = count; i > 1; i--) { /* they end in any order */
+      size_t j = tl_prng_below(&prng, i);
+      tl_piece swap = pieces[j];
+      pieces[j] = pieces[i - 1];
+      pieces[i - 1] = swap;
+    }
+    must_commit(&l, pieces, count);
+    expect_model(&l, &m);
+    if (!by_range) assert_int_equal(totals_of(&l).rows, m.changed);
+  }
+  expect_recorded(&l);
+  lake_close(&l);
+  lake_remove(&l);
+}
+
+static void random_groups_leave_what_a_naive_list_holds(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 8; seed++) random_groups(layouts[seed & 1], seed & 2 ? "trades" : "1m", seed);
+}
+
 /* ---- every call fails in turn ---- */
 
 enum { HELD = 30, ASKED = 20 }; /* minutes in the lake, minutes the second group brings; ten of them are known */
@@ -491,6 +583,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(rejects_lie_beside_and_are_stated_anew_with_their_unit),
     cmocka_unit_test(leftovers_of_a_killed_writer_are_removed_and_nothing_else),
     cmocka_unit_test(a_file_that_cannot_be_read_fails_the_group_and_stays),
+    cmocka_unit_test(random_groups_leave_what_a_naive_list_holds),
     cmocka_unit_test(every_allocation_fails_in_turn_and_the_next_run_heals),
     cmocka_unit_test(every_disk_call_fails_in_turn_and_the_next_run_heals),
     cmocka_unit_test(allocations_of_a_merge_fail_in_turn),

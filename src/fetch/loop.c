@@ -74,7 +74,8 @@ static void read_refusal(tl_fetch *f, const tl_http_answer *a, tl_refusal *said)
 static void explain_refusal(tl_link *link, const tl_http_answer *a, const tl_refusal *said) {
   const char *colon = said->text[0] ? ": " : "";
   if (a->code == 401) tl_fail(&link->why, TL_EAUTH, "the provider refused the key (HTTP 401)%s%s", colon, said->text);
-  else tl_fail(&link->why, tl_verdict_status(a->code), "HTTP %d%s%s", a->code, colon, said->text);
+  else if (!said->text[0]) tl_fail(&link->why, tl_verdict_status(a->code), "the provider answered HTTP %d without a reason", a->code);
+  else tl_fail(&link->why, tl_verdict_status(a->code), "HTTP %d: %s", a->code, said->text);
   link->why.http_code = a->code;
 }
 

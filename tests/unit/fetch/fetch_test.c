@@ -282,7 +282,7 @@ static void lasting_faults_end_the_chain_with_their_reason_and_no_other(void **s
       {f_404, TL_ENOTFOUND, 404, 1, "no bar found for X"},
       {f_400, TL_EHTTP, 400, 1, "end should not be before start"},
       {f_400_gzip, TL_EHTTP, 400, 1, "c1_: HTTP 400: packed words"},
-      {f_400_broken_gzip, TL_EHTTP, 400, 1, "c1_: HTTP 400"},
+      {f_400_broken_gzip, TL_EHTTP, 400, 1, "c1_: the provider answered HTTP 400 without a reason"},
       {f_large, TL_ELIMIT, 0, 4, "larger than 2000 bytes"},
       {f_redirect, TL_EORIGIN, 302, 1, "http://127.0.0.1"},
       {f_redirect_away, TL_EORIGIN, 302, 1, "http://evil.example"},

@@ -179,7 +179,7 @@ static tl_status add_series(sqlite3_stmt *row, void *context, tl_error *err) {
       .time_min_ns = sqlite3_column_int64(row, 7),
       .time_max_ns = sqlite3_column_int64(row, 8),
   };
-  if (!series->files) series->time_min_ns = INT64_MAX, series->time_max_ns = INT64_MIN;
+  if (sqlite3_column_type(row, 7) == SQLITE_NULL) series->time_min_ns = INT64_MAX, series->time_max_ns = INT64_MIN;
   st = tl_ledger_text_add(&out->text, tl_db_text(row, 0), before, &series->dataset, err);
   return st ? st : tl_ledger_text_add(&out->text, tl_db_text(row, 1), NULL, &series->symbol, err);
 }
@@ -192,7 +192,8 @@ tl_status tl_ledger_series_of(tl_ledger *ledger, const char *dataset, const char
       " (SELECT end_ns FROM unit WHERE dataset = d.id AND symbol = s.id ORDER BY start_ns DESC LIMIT 1),"
       " f.rows, f.bytes, f.files, f.time_min, f.time_max FROM dataset d JOIN symbol s LEFT JOIN"
       " (SELECT dataset, symbol, sum(rows) AS rows, sum(bytes) AS bytes, count(*) AS files,"
-      "  min(time_min_ns) AS time_min, max(time_max_ns) AS time_max FROM file GROUP BY dataset, symbol) f"
+      "  min(iif(rows > 0, time_min_ns, NULL)) AS time_min, max(iif(rows > 0, time_max_ns, NULL)) AS time_max"
+      "  FROM file GROUP BY dataset, symbol) f" /* a file whose rows were all taken back has no times */
       " ON f.dataset = d.id AND f.symbol = s.id"
       " WHERE (?1 IS NULL OR d.name = ?1) AND (?2 IS NULL OR s.name = ?2)"
       " AND (first IS NOT NULL OR f.files IS NOT NULL) ORDER BY d.name, s.name";

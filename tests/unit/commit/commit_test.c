@@ -126,6 +126,11 @@ static void trades_replace_their_range_in_every_file_it_touches(void **state) {
     expect_file(&l, "A", FEB_1, NULL, 0);
     expect_file(&l, "A", MAR_1, (row[]){{MAR_1 + 1, 7}, {MAR_1 + DAY_NS, 5}}, 2);
     expect_recorded(&l);
+    tl_ledger_series_list series; /* a file without rows has no first instant */
+    assert_int_equal(tl_ledger_series_of(l.ledger, NULL, "A", &series, NULL), TL_OK);
+    assert_int_equal(series.items[0].time_min_ns, JAN_1 + 1);
+    assert_int_equal(series.items[0].time_max_ns, MAR_1 + DAY_NS);
+    tl_ledger_series_deinit(&series);
     piece = piece_of(&l, "B", (tl_range){JAN_1, MAR_1}, NULL, 0); /* proven empty: no file comes of it */
     int files = count_files(&l);
     must_commit(&l, &piece, 1);

@@ -22,15 +22,16 @@ static void catch_signals(tl_lake *lake) {
   sigaction(SIGTERM, &action, NULL);
 }
 
-static void print_json(const tl_import_result *result, const tl_import_totals *t) {
+/* result: NULL when the run ended before it had one; error: NULL when it did not end by one. */
+static void print_json(const tl_import_result *result, const tl_import_totals *t, const char *error) {
   printf("{\"successful\":[");
   const char *symbol, *reason;
-  for (size_t i = 0; (symbol = tl_import_result_successful(result, i)) != NULL; i++) {
+  for (size_t i = 0; result && (symbol = tl_import_result_successful(result, i)) != NULL; i++) {
     if (i) printf(",");
     cli_json_string(symbol);
   }
   printf("],\"failed\":[");
-  for (size_t i = 0; (symbol = tl_import_result_failed(result, i, &reason)) != NULL; i++) {
+  for (size_t i = 0; result && (symbol = tl_import_result_failed(result, i, &reason)) != NULL; i++) {
     printf(i ? ",{\"symbol\":" : "{\"symbol\":");
     cli_json_string(symbol);
     printf(",\"reason\":");
@@ -41,6 +42,10 @@ static void print_json(const tl_import_result *result, const tl_import_totals *t
          (long long)t->rows, (long long)t->rejected, (long long)t->files, (long long)t->requests, (long long)t->retries,
          (long long)t->bytes, t->seconds);
   if (t->barless_volume) printf(",\"barless_volume\":%lld", (long long)t->barless_volume);
+  if (error) {
+    printf(",\"error\":");
+    cli_json_string(error);
+  }
   printf("}\n");
 }
 
@@ -82,8 +87,8 @@ static int run_import(cli_args *args, const char *line, import_call call) {
   if (result) {
     tl_import_result_totals(result, &totals);
     if (!args->quiet) print_summary(result, &totals, tl_lake_path(lake));
-    if (args->json) print_json(result, &totals);
   }
+  if (args->json) print_json(result, &totals, !st ? NULL : err.message[0] ? err.message : tl_status_text(st));
   if (st == TL_ECANCELED) {
     fprintf(stderr, "stopped; what was whole is committed. To resume, run again:\n  %s\n", line);
     rc = stopped_by ? 128 + (int)stopped_by : CLI_FAILED;

@@ -255,6 +255,11 @@ static tl_status update_all(tl_run_lake *lake, tl_ledger *ledger, const tl_impor
   for (size_t i = 0; i < list.count; i++)
     if (wanted(only, list.items[i].symbol) && !tl_range_empty(list.items[i].asked)) list.items[kept++] = list.items[i];
   if (!st && !kept) st = tl_fail(err, TL_ENOTFOUND, "the lake '%s' holds nothing of this to update", lake->path);
+  for (size_t i = 0; !st && i < only->count; i++) {
+    size_t at = 0;
+    while (at < kept && strcmp(list.items[at].symbol, only->items[i]) != 0) at++;
+    if (at == kept) tl_log(TL_LOG_WARN, "%s is not updated: the lake holds nothing of it; import it first", only->items[i]);
+  }
   for (size_t begin = 0, end; !st && begin < kept; begin = end) {
     for (end = begin + 1; end < kept && !strcmp(list.items[end].dataset, list.items[begin].dataset);) end++;
     tl_run_result *one = NULL;

@@ -59,8 +59,8 @@ static void print_summary(const tl_import_result *result, const tl_import_totals
   if (t->barless_volume)
     fprintf(stderr, "%lld shares traded in intervals without a bar: no trade in them may set a price\n", (long long)t->barless_volume);
   if (t->rejected) fprintf(stderr, "rejected rows, with reasons: %s/rejects\n", lake);
-  for (size_t i = 0; i < 4 && (file = tl_import_result_file(result, i)) != NULL; i++) fprintf(stderr, "  %s/%s\n", lake, file);
-  if (t->files > 4) fprintf(stderr, "  ... %lld files in all\n", (long long)t->files);
+  for (size_t i = 0; i < 8 && (file = tl_import_result_file(result, i)) != NULL; i++) fprintf(stderr, "  %s/%s\n", lake, file);
+  if (t->files > 8) fprintf(stderr, "  ... %lld files in all\n", (long long)t->files);
 }
 
 typedef tl_status (*import_call)(tl_lake *, const tl_import_options *, tl_import_result **, tl_error *);

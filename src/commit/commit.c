@@ -269,9 +269,14 @@ done:
   return st;
 }
 
+/* The vendor gave no answer for the range: what is held of it stays. */
+static bool unanswered(const tl_piece *piece) {
+  return piece->state == TL_COVER_FAILED || (piece->state == TL_COVER_PARTIAL && !piece->pages);
+}
+
 /* Cuts a piece by file. Kinds that replace ranges touch every file of the range: rows may have to go. */
 static tl_status add_piece(tl_commit *c, group *g, const tl_piece *piece, tl_error *err) {
-  if (piece->state == TL_COVER_FAILED) return TL_OK;
+  if (unanswered(piece)) return TL_OK;
   const int64_t *times = tl_batch_times(&piece->rows);
   bool whole_range = replaces_range(c->options.dataset.kind);
   size_t begin = 0;
@@ -481,7 +486,7 @@ tl_status tl_commit_group(tl_commit *c, const tl_piece *pieces, size_t count, tl
   }
   TL_FAULT_STEP();
   for (size_t i = 0; !st && i < count; i++)
-    if (pieces[i].state != TL_COVER_FAILED) st = write_rejects(c, &pieces[i], err);
+    if (!unanswered(&pieces[i])) st = write_rejects(c, &pieces[i], err);
   TL_FAULT_STEP();
   if (!st) st = state_group(c, &g, pieces, count, err);
   TL_FAULT_STEP();

@@ -95,3 +95,11 @@ tl_status tl_dataset_parse(const char *name, tl_dataset *out, tl_error *err) {
   if (!st) *out = job.dataset;
   return st;
 }
+
+tl_status tl_dataset_of_name(const char *name, tl_dataset *out, tl_error *err) {
+  if (!strcmp(name, "quotes")) {
+    *out = plain_dataset(TL_QUOTES, "quotes", "raw_quotes");
+    return TL_OK;
+  }
+  return tl_dataset_parse(name, out, err);
+}

@@ -38,4 +38,6 @@ tl_dataset tl_dataset_bars(tl_interval interval);
 tl_status tl_job_kind_parse(const char *word, const char *bar, tl_job_kind *out, tl_error *err);
 /* A dataset by a KIND word or its lake name ("equities_5min"); the word "quotes" is quotes_1sec. TL_EUSAGE otherwise. */
 tl_status tl_dataset_parse(const char *name, tl_dataset *out, tl_error *err);
+/* A dataset by its lake name and nothing else: here "quotes" is the raw quotes. TL_EUSAGE for no such name. */
+tl_status tl_dataset_of_name(const char *name, tl_dataset *out, tl_error *err);
 #endif

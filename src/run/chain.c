@@ -381,6 +381,7 @@ static bool handle_too_fresh(chain *c, const tl_error *why, tl_status *st, tl_er
   bool updating = job->look_back_from_ns != INT64_MAX, open_bar = interval.count && !tl_interval_below_day(interval);
   if (!updating && !open_bar) return false;
   tl_log(TL_LOG_WARN, "[%s] %s; left for a later run", c->p->vendor, why->message);
+  for (size_t i = 0; !*st && i < c->count; i++) *st = add_piece(c, i, c->range, TL_COVER_PARTIAL, why->message, err);
   return true;
 }
 

@@ -98,8 +98,7 @@ static tl_status check_file(auditor *a, const tl_ledger_file *known, tl_error *e
   tl_error why = {0};
   char *full = tl_io_join(a->lake->path, known->path);
   if (!full) return tl_fail(err, TL_ENOMEM, "cannot check '%s'", known->path);
-  tl_status st = tl_dataset_parse(known->dataset, &dataset, err);
-  if (!st && !strcmp(known->dataset, "quotes")) st = tl_dataset_parse("raw-quotes", &dataset, err);
+  tl_status st = tl_dataset_of_name(known->dataset, &dataset, err);
   if (st) goto done;
   tl_status read = tl_audit_file(a->engine, full, &dataset, &found, &why);
   char detail[160];

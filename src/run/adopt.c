@@ -104,8 +104,47 @@ static void say(const adopter *a, const char *path, const char *verdict, const c
   a->each(a->user, &row);
 }
 
+/* Others cut months by the local date: a file in the place of ours then holds rows of the next month, which a merge into it
+ * would keep. Such a file gets a foreign name (data_0.parquet, A.2024-001.parquet): it is read, and goes after the commit. */
+static tl_status step_aside(const adopter *a, tl_table_file *file, tl_error *err) {
+  static const char *const zeros[] = {"0", "00"};
+  size_t keep = a->layout == TL_LAYOUT_HIVE ? (size_t)(strrchr(file->path, '/') + 1 - file->path) : strlen(file->path) - strlen("01.parquet");
+  for (int n = 0; a->layout == TL_LAYOUT_HIVE || n < 2; n++) {
+    tl_buf name = {0};
+    tl_io_info info;
+    tl_status st = tl_buf_append(&name, file->path, keep, err);
+    if (!st) st = a->layout == TL_LAYOUT_HIVE ? tl_buf_appendf(&name, err, "data_%d.parquet", n)
+                                              : tl_buf_appendf(&name, err, "%s%s", zeros[n], file->path + keep);
+    char *from = st ? NULL : tl_io_join(a->lake->path, file->path), *to = st ? NULL : tl_io_join(a->lake->path, name.data);
+    if (!st && (!from || !to)) st = tl_fail(err, TL_ENOMEM, "cannot move '%s' aside", file->path);
+    if (!st) st = tl_io_stat(to, &info, err);
+    bool taken = st == TL_OK;
+    if (st == TL_ENOTFOUND) st = tl_io_rename(from, to, err);
+    if (!st && !taken) {
+      tl_free(file->path);
+      file->path = tl_buf_take(&name);
+      file->canonical = false;
+    }
+    tl_free(from);
+    tl_free(to);
+    tl_buf_deinit(&name);
+    if (st || !taken) return st;
+  }
+  return tl_fail(err, TL_ECONFLICT, "cannot move '%s' aside: its other names are taken", file->path);
+}
+
+static tl_status clear_our_place(const adopter *a, tl_table_file *files, size_t count, const tl_batch *rows, tl_error *err) {
+  if (!rows->rows || (a->layout == TL_LAYOUT_FLAT && a->dataset.by_year)) return TL_OK; /* a year's bars begin at its midnights */
+  const int64_t *times = tl_batch_times(rows);
+  if (tl_range_holds(files[0].period, times[0]) && tl_range_holds(files[0].period, times[rows->rows - 1])) return TL_OK;
+  tl_status st = TL_OK;
+  for (size_t i = 0; !st && i < count; i++)
+    if (files[i].canonical) st = step_aside(a, &files[i], err);
+  return st;
+}
+
 /* Files [begin, end) are of one symbol and month. A month with an unreadable file is left as it is, and named. */
-static tl_status adopt_month(adopter *a, const tl_table_file *files, size_t count, tl_error *err) {
+static tl_status adopt_month(adopter *a, tl_table_file *files, size_t count, tl_error *err) {
   tl_batch rows;
   tl_batch_init(&rows, a->dataset.kind);
   piece_list pieces = {0};
@@ -131,6 +170,7 @@ static tl_status adopt_month(adopter *a, const tl_table_file *files, size_t coun
   if (!st) st = tl_batch_sort(&rows, err);
   if (!st) st = drop_duplicates(&rows, count > 1, err);
   if (!st) st = cut_into_days(a, files[0].symbol, &rows, &pieces, err);
+  if (!st) st = clear_our_place(a, files, count, &rows, err);
   if (!st) st = tl_commit_group(a->commit, pieces.items, pieces.count, err);
   for (size_t i = 0; !st && i < count; i++) {
     if (files[i].canonical) continue;
@@ -161,7 +201,7 @@ static tl_status adopt_dataset(adopter *a, tl_error *err) {
   tl_status st = tl_commit_open(&options, &a->commit, err);
   if (!st) st = tl_table_list(a->lake->path, a->layout, &a->dataset, NULL, NULL, &files, err);
   for (size_t begin = 0, end; !st && begin < files.count; begin = end) {
-    const tl_table_file *first = &files.items[begin];
+    tl_table_file *first = &files.items[begin];
     for (end = begin + 1; end < files.count && !strcmp(files.items[end].symbol, first->symbol) &&
                           files.items[end].period.start_ns == first->period.start_ns;)
       end++;

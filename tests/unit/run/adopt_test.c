@@ -4,6 +4,8 @@
 
 #include "tests/unit/commit/lake.h"
 
+#include "parquet/writer.h"
+
 #define HOUR (INT64_C(3600) * 1000000000)
 #define FEB_1 (JAN_1 + 31 * DAY_NS)
 
@@ -43,6 +45,35 @@ static void plant(lake *l, const row *rows, size_t count, const char *to) {
   nftw(from_full, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+typedef struct target {
+  int fd;
+} target;
+
+static tl_status put(void *to, const void *data, size_t len, tl_error *err) {
+  return tl_io_write(((target *)to)->fd, "planted file", data, len, err);
+}
+
+/* The same for rows that no commit of ours would put into one file. */
+static void plant_file(lake *l, const row *rows, size_t count, const char *to) {
+  char path[256];
+  target planted;
+  snprintf(path, sizeof path, "%s/%s", l->path, to);
+  assert_int_equal(tl_io_mkdir_parents(path, NULL), TL_OK);
+  assert_int_equal(tl_io_open(path, O_WRONLY | O_CREAT, 0644, &planted.fd, NULL), TL_OK);
+  assert_int_equal(tl_words_open(&l->words, NULL), TL_OK);
+  tl_batch batch = batch_of_rows(l->dataset.kind, l->words, rows, count);
+  tl_parquet_options options = {.kind = l->dataset.kind, .words = l->words, .symbol = l->layout == TL_LAYOUT_FLAT ? "A" : NULL, .sink = put, .to = &planted};
+  tl_parquet *writer = NULL;
+  tl_parquet_summary summary;
+  assert_int_equal(tl_parquet_open(&options, &writer, NULL), TL_OK);
+  assert_int_equal(tl_parquet_write(writer, &batch, 0, count, NULL), TL_OK);
+  assert_int_equal(tl_parquet_finish(writer, &summary, NULL), TL_OK);
+  tl_parquet_close(writer);
+  tl_batch_deinit(&batch);
+  tl_io_close(planted.fd, path, NULL);
+  lake_close(l);
+}
+
 static void expect_adopted(lake *l, int files) {
   verdicts v = adopt(l);
   assert_int_equal(v.adopted, files);
@@ -79,6 +110,27 @@ static void ticks_after_midnight_utc_survive_the_turn_of_the_month(void **state)
   }
 }
 
+static void months_of_new_york_become_months_of_utc(void **state) {
+  (void)state; /* others cut their files by the local date: January's holds rows of February in UTC */
+  static const struct { tl_layout layout; const char *january, *february; } names[] = {
+    {TL_LAYOUT_HIVE, "trades/symbol=A/year=2024/month=1/data_0.parquet", "trades/symbol=A/year=2024/month=2/data_0.parquet"},
+    {TL_LAYOUT_HIVE, "trades/symbol=A/year=2024/month=01/data.parquet", "trades/symbol=A/year=2024/month=02/data.parquet"},
+    {TL_LAYOUT_FLAT, "trades/A.2024-01.parquet", "trades/A.2024-02.parquet"},
+  };
+  for (size_t i = 0; i < 3; i++) {
+    lake l;
+    lake_make(&l, names[i].layout, "trades");
+    row all[] = {{FEB_1 - 5 * HOUR, 1}, {FEB_1 + HOUR / 2, 2}, {FEB_1 + 15 * HOUR, 3}};
+    plant(&l, all + 2, 1, names[i].february);
+    plant_file(&l, all, 2, names[i].january);
+    expect_adopted(&l, 2);
+    expect_file(&l, "A", JAN_1, all, 1);
+    expect_file(&l, "A", FEB_1, all + 1, 2);
+    lake_close(&l);
+    lake_remove(&l);
+  }
+}
+
 static void several_files_of_a_month_become_one_without_duplicates(void **state) {
   (void)state;
   lake l;
@@ -99,6 +151,21 @@ static void several_files_of_a_month_become_one_without_duplicates(void **state)
   row *rows;
   assert_int_equal(rows_in(&l, "A", JAN_1, &rows), 3);
   free(rows);
+  lake_close(&l);
+  lake_remove(&l);
+}
+
+static void long_bars_are_known_bar_by_bar(void **state) {
+  (void)state;
+  lake l;
+  lake_make(&l, TL_LAYOUT_HIVE, "1w");
+  row weeks[] = {{JAN_1 + 5 * HOUR, 1}, {JAN_1 + 28 * DAY_NS + 5 * HOUR, 2}}; /* Mondays of New York; the second ends in February */
+  plant(&l, weeks, 2, "equities_1week/symbol=A/year=2024/month=1/data_0.parquet");
+  expect_adopted(&l, 1);
+  expect_file(&l, "A", JAN_1, weeks, 2);
+  assert_int_equal(state_at(&l, "A", JAN_1 + 6 * DAY_NS), TL_COVER_PRESENT);
+  assert_int_equal(state_at(&l, "A", JAN_1 + 8 * DAY_NS), TL_COVER_MISSING); /* nobody knows of the weeks between */
+  assert_int_equal(state_at(&l, "A", FEB_1 + 2 * DAY_NS), TL_COVER_PRESENT);
   lake_close(&l);
   lake_remove(&l);
 }
@@ -150,7 +217,9 @@ static void there_must_be_something_to_adopt(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(ticks_after_midnight_utc_survive_the_turn_of_the_month),
+    cmocka_unit_test(months_of_new_york_become_months_of_utc),
     cmocka_unit_test(several_files_of_a_month_become_one_without_duplicates),
+    cmocka_unit_test(long_bars_are_known_bar_by_bar),
     cmocka_unit_test(a_flat_lake_is_adopted_as_it_is),
     cmocka_unit_test(a_file_that_cannot_be_read_is_left_and_named),
     cmocka_unit_test(there_must_be_something_to_adopt),

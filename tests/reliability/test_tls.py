@@ -11,6 +11,7 @@ import rig
 from test_http_faults import good
 
 START, END = "2024-03-05T14:30:00Z", "2024-03-05T15:30:00Z"
+pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 
 
 def openssl(folder, *args, **more):

@@ -50,7 +50,8 @@ TL_API void tl_lake_close(tl_lake *lake);
 /** The lake's folder as resolved. A view, valid until tl_lake_close. */
 TL_API const char *tl_lake_path(const tl_lake *lake);
 
-/** Asks the running call on this lake to stop: it sends nothing more, commits what is whole, and returns TL_ECANCELED.
+/** Asks the running import or update of this lake, or the next one when none runs, to stop: it sends nothing more,
+ * commits what is whole, and returns TL_ECANCELED.
  * Async-signal-safe; may be called from any thread. */
 TL_API void tl_lake_cancel(tl_lake *lake);
 

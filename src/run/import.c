@@ -141,7 +141,6 @@ static tl_status run_job(tl_run_lake *lake, tl_ledger *ledger, tl_job *job, cons
 }
 
 tl_status tl_run_import(tl_run_lake *lake, const tl_import_options *options, tl_run_result **out, tl_error *err) {
-  atomic_store(&lake->canceled, false);
   tl_job job = {0};
   tl_ledger *ledger = NULL;
   *out = NULL;
@@ -149,6 +148,7 @@ tl_status tl_run_import(tl_run_lake *lake, const tl_import_options *options, tl_
   if (!st) st = tl_ledger_open(lake->path, true, &ledger, err);
   if (!st) st = tl_job_claim(&job, ledger, err);
   if (!st) st = run_job(lake, ledger, &job, NULL, out, err);
+  atomic_store(&lake->canceled, false); /* not at the start: a signal that came before the call began counts */
   tl_ledger_close(ledger);
   tl_job_deinit(&job);
   return st;
@@ -276,7 +276,6 @@ static tl_status update_all(tl_run_lake *lake, tl_ledger *ledger, const tl_impor
 }
 
 tl_status tl_run_update(tl_run_lake *lake, const tl_import_options *options, tl_run_result **out, tl_error *err) {
-  atomic_store(&lake->canceled, false);
   *out = NULL;
   tl_ledger *ledger = NULL;
   tl_symbols only = {0};
@@ -286,6 +285,7 @@ tl_status tl_run_update(tl_run_lake *lake, const tl_import_options *options, tl_
   if (!st && options->symbols) st = tl_run_symbols_parse(lake, options->symbols, &only, err);
   if (!st) st = tl_run_ledger(lake, &ledger, err);
   if (!st) st = update_all(lake, ledger, options, options->kind ? dataset.name : NULL, &only, out, err);
+  atomic_store(&lake->canceled, false);
   tl_ledger_close(ledger);
   tl_symbols_deinit(&only);
   return st;

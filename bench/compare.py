@@ -26,7 +26,7 @@ START, END = "2024-01-03T05:00:00Z", "2024-01-04T05:00:00Z"
 MONTH = ("2024-01-02T05:00:00Z", "2024-02-01T05:00:00Z")
 QUESTIONS = {  # kind, wire, symbols, range, simulator's flags, symbols for the tuned client and for alpaca-py
     "quotes": ("quotes", "quotes", 10, (START, END), ["--quotes-per-second", "5" if QUICK else "40"], 10, 1),
-    "ticks": ("ticks", "trades", 10, (START, END), ["--trades-per-second", "2" if QUICK else "9"], 10, 2),
+    "ticks": ("ticks", "trades", 2, (START, END), ["--trades-per-second", "10" if QUICK else "43"], 2, 1),
     "bars": ("1m", "bars", 40 if QUICK else 500, MONTH, ["--density", "5"], 40 if QUICK else 100, 5),
 }
 TARGETS = {"quotes": (6.0, 100, 4), "ticks": (5.0, 100, 4), "bars": (1.5, 25, 1.8)}

@@ -1,6 +1,7 @@
 /* cmd_import.c - import, update, plan, data import-api. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -116,7 +117,8 @@ int cli_import(cli_args *args, const char *line) {
 }
 
 int cli_data_import(cli_args *args, const char *line) {
-  if (!args->lake) args->lake = "data/parquet";
+  const char *told = getenv("TICKLAKE_LAKE");
+  if (!args->lake && (!told || !*told)) args->lake = "data/parquet";
   if (!args->import.layout) args->import.layout = "flat";
   return cli_import(args, line);
 }

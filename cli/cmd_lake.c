@@ -38,20 +38,32 @@ static int print_coverage(void *user, const tl_coverage_row *row) {
   return 0;
 }
 
+/* Around every list: the lake is open and the JSON array begun; then ended and closed. */
+static int begin(const cli_args *args, tl_lake **lake, report *r) {
+  int rc = cli_open(args, lake);
+  if (rc) return rc;
+  *r = (report){.json = args->json};
+  if (r->json) printf("[");
+  return 0;
+}
+
+static int end(tl_lake *lake, const report *r, tl_status st, const tl_error *err) {
+  if (r->json) printf("]\n");
+  tl_lake_close(lake);
+  return st ? cli_fail(st, err) : 0;
+}
+
 typedef tl_status (*coverage_call)(tl_lake *, const char *, const char *, tl_coverage_fn, void *, tl_error *);
 
 static int run_coverage(cli_args *args, coverage_call call, const char *nothing) {
   tl_lake *lake = NULL;
-  int rc = cli_open(args, &lake);
-  if (rc) return rc;
-  report r = {.json = args->json};
+  report r;
   tl_error err = {0};
-  if (r.json) printf("[");
+  int rc = begin(args, &lake, &r);
+  if (rc) return rc;
   tl_status st = call(lake, args->words[0], args->words[1], print_coverage, &r, &err);
-  if (r.json) printf("]\n");
   if (!st && !r.rows && !r.json) fprintf(stderr, "%s\n", nothing);
-  tl_lake_close(lake);
-  return st ? cli_fail(st, &err) : 0;
+  return end(lake, &r, st, &err);
 }
 
 int cli_coverage(cli_args *args, const char *line) {
@@ -82,32 +94,27 @@ static int print_audit(void *user, const tl_audit_row *row) {
 int cli_audit(cli_args *args, const char *line) {
   (void)line;
   tl_lake *lake = NULL;
-  int rc = cli_open(args, &lake);
-  if (rc) return rc;
-  report r = {.json = args->json};
+  report r;
   tl_error err = {0};
+  int rc = begin(args, &lake, &r);
+  if (rc) return rc;
   bool sound = false;
-  if (r.json) printf("[");
   tl_status st = tl_lake_audit(lake, args->words[0], args->words[1], args->repair, print_audit, &r, &sound, &err);
-  if (r.json) printf("]\n");
   if (!st && !args->quiet) fprintf(stderr, "%zu files: %s\n", r.rows, sound ? "sound" : "NOT sound; 'audit --repair' records what they hold");
-  tl_lake_close(lake);
-  return st ? cli_fail(st, &err) : sound ? 0 : CLI_FAILED;
+  rc = end(lake, &r, st, &err);
+  return rc || sound ? rc : CLI_FAILED;
 }
 
 int cli_adopt(cli_args *args, const char *line) {
   (void)line;
   args->lake = args->words[0];
   tl_lake *lake = NULL;
-  int rc = cli_open(args, &lake);
-  if (rc) return rc;
-  report r = {.json = args->json};
+  report r;
   tl_error err = {0};
-  if (r.json) printf("[");
+  int rc = begin(args, &lake, &r);
+  if (rc) return rc;
   tl_status st = tl_lake_adopt(lake, &args->import, print_audit, &r, &err);
-  if (r.json) printf("]\n");
-  tl_lake_close(lake);
-  return st ? cli_fail(st, &err) : 0;
+  return end(lake, &r, st, &err);
 }
 
 static int print_symbol(void *user, const char *symbol) {
@@ -125,15 +132,12 @@ static int print_symbol(void *user, const char *symbol) {
 int cli_symbols(cli_args *args, const char *line) {
   (void)line;
   tl_lake *lake = NULL;
-  int rc = cli_open(args, &lake);
-  if (rc) return rc;
-  report r = {.json = args->json};
+  report r;
   tl_error err = {0};
-  if (r.json) printf("[");
+  int rc = begin(args, &lake, &r);
+  if (rc) return rc;
   tl_status st = tl_lake_symbols(lake, args->words[0], print_symbol, &r, &err);
-  if (r.json) printf("]\n");
-  tl_lake_close(lake);
-  return st ? cli_fail(st, &err) : 0;
+  return end(lake, &r, st, &err);
 }
 
 int cli_range(cli_args *args, const char *line) {
@@ -214,16 +218,14 @@ static int print_check(void *user, const char *what, bool ok, const char *detail
 int cli_doctor(cli_args *args, const char *line) {
   (void)line;
   tl_lake *lake = NULL;
-  int rc = cli_open(args, &lake);
-  if (rc) return rc;
-  report r = {.json = args->json};
+  report r;
   tl_error err = {0};
+  int rc = begin(args, &lake, &r);
+  if (rc) return rc;
   bool ok = false;
-  if (r.json) printf("[");
   tl_status st = tl_lake_doctor(lake, &args->import, print_check, &r, &ok, &err);
-  if (r.json) printf("]\n");
-  tl_lake_close(lake);
-  return st ? cli_fail(st, &err) : ok ? 0 : CLI_FAILED;
+  rc = end(lake, &r, st, &err);
+  return rc || ok ? rc : CLI_FAILED;
 }
 
 int cli_version(cli_args *args, const char *line) {

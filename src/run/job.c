@@ -13,8 +13,7 @@
 
 static const char *first_of(const char *a, const char *b, const char *c) { return a && *a ? a : b && *b ? b : c; }
 
-static tl_status pick_provider(tl_job *job, const tl_run_lake *lake, const tl_import_options *o, tl_error *err) {
-  (void)lake;
+static tl_status pick_provider(tl_job *job, const tl_import_options *o, tl_error *err) {
   const char *name = first_of(o->provider, NULL, "alpaca");
   job->provider = tl_provider_find(name);
   if (job->provider) return TL_OK;
@@ -184,7 +183,7 @@ tl_status tl_job_init(tl_job *job, tl_run_lake *lake, const tl_import_options *o
   tl_status st = tl_job_kind_parse(o->kind, o->bar, &job->kind, err);
   if (!st && strcmp(o->symbols, "-") != 0) st = tl_run_symbols_parse(lake, o->symbols, &job->symbols, err);
   if (!st) st = tl_days_to_range(o->start, o->end, job->now_ns, &job->range, err);
-  if (!st) st = pick_provider(job, lake, o, err);
+  if (!st) st = pick_provider(job, o, err);
   if (!st) st = pick_source(job, lake, o, err);
   if (!st) st = pick_endpoint(job, lake, o, err);
   if (!st) st = pick_keys(job, lake, err);

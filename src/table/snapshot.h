@@ -1,6 +1,6 @@
 /* snapshot.h - what every table format fulfils: log -> snapshot -> live files and their statistics; edit -> new version.
  *
- * A format is one folder (delta/, iceberg/) and one row of formats.c. It knows its log and nothing else: it neither reads
+ * A format is one folder (delta/, iceberg/) and one row of known_formats.c. It knows its log and nothing else: it neither reads
  * nor writes data files. Operations (write, merge, optimize, ...: table/relation.h) are written once, over this contract.
  * Callers may rely on: a snapshot never changes once loaded; a commit is one new version or none (TL_ECONFLICT: another
  * writer's change touches what this edit read; load again and plan again); what cannot be honoured is refused by name

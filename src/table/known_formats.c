@@ -1,4 +1,4 @@
-/* formats.c - the table formats, one row each. */
+/* known_formats.c - the table formats, one row each. */
 #include <string.h>
 
 #include "table/snapshot.h"

@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 OTHER_MACHINE = ["--only-binary=:all:", "--no-deps", "--python-version=3.11", "--implementation=cp"] + [
-    f"--platform={name}_aarch64" for name in ("manylinux_2_28", "manylinux_2_26", "manylinux_2_17", "manylinux2014")
+    f"--platform={name}_aarch64" for name in ("manylinux_2_28", "manylinux_2_26", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
 ]
 
 

@@ -89,7 +89,10 @@ static int run_import(cli_args *args, const char *line, import_call call) {
     tl_import_result_totals(result, &totals);
     if (!args->quiet) print_summary(result, &totals, tl_lake_path(lake));
   }
-  if (args->json) print_json(result, &totals, !st ? NULL : err.message[0] ? err.message : tl_status_text(st));
+  if (args->json) {
+    print_json(result, &totals, !st ? NULL : err.message[0] ? err.message : tl_status_text(st));
+    cli_json_failures(false); /* it is in that document */
+  }
   if (st == TL_ECANCELED) {
     fprintf(stderr, "stopped; what was whole is committed. To resume, run again:\n  %s\n", line);
     rc = stopped_by ? 128 + (int)stopped_by : CLI_FAILED;

@@ -9,13 +9,15 @@ typedef struct report {
   size_t rows;
 } report;
 
+static const char *before(const report *r) { return r->rows ? ",\n" : "["; } /* a row in JSON */
+
 static int print_coverage(void *user, const tl_coverage_row *row) {
   report *r = user;
   char start[40], end[40];
   cli_time_text(row->start_ns, start);
   cli_time_text(row->end_ns, end);
   if (r->json) {
-    printf(r->rows ? ",\n{\"kind\":" : "{\"kind\":");
+    printf("%s{\"kind\":", before(r));
     cli_json_string(row->kind);
     printf(",\"symbol\":");
     cli_json_string(row->symbol);
@@ -38,17 +40,14 @@ static int print_coverage(void *user, const tl_coverage_row *row) {
   return 0;
 }
 
-/* Around every list: the lake is open and the JSON array begun; then ended and closed. */
+/* Around every list: the lake is opened, and the JSON array ended and the lake closed. */
 static int begin(const cli_args *args, tl_lake **lake, report *r) {
-  int rc = cli_open(args, lake);
-  if (rc) return rc;
   *r = (report){.json = args->json};
-  if (r->json) printf("[");
-  return 0;
+  return cli_open(args, lake);
 }
 
 static int end(tl_lake *lake, const report *r, tl_status st, const tl_error *err) {
-  if (r->json) printf("]\n");
+  if (r->json && (r->rows || !st)) printf(r->rows ? "]\n" : "[]\n");
   tl_lake_close(lake);
   return st ? cli_fail(st, err) : 0;
 }
@@ -62,7 +61,12 @@ static int run_coverage(cli_args *args, coverage_call call, const char *nothing)
   int rc = begin(args, &lake, &r);
   if (rc) return rc;
   tl_status st = call(lake, args->words[0], args->words[1], print_coverage, &r, &err);
-  if (!st && !r.rows && !r.json) fprintf(stderr, "%s\n", nothing);
+  if (st == TL_ENOTFOUND) { /* no lake holds nothing, and asking is no failure */
+    fprintf(stderr, "ticklake: %s\n", err.message);
+    st = TL_OK;
+  } else if (!st && !r.rows && !r.json) {
+    fprintf(stderr, "%s\n", nothing);
+  }
   return end(lake, &r, st, &err);
 }
 
@@ -79,7 +83,7 @@ int cli_gaps(cli_args *args, const char *line) {
 static int print_audit(void *user, const tl_audit_row *row) {
   report *r = user;
   if (r->json) {
-    printf(r->rows ? ",\n{\"path\":" : "{\"path\":");
+    printf("%s{\"path\":", before(r));
     cli_json_string(row->path);
     printf(",\"verdict\":\"%s\",\"ok\":%s,\"detail\":", row->verdict, row->ok ? "true" : "false");
     cli_json_string(row->detail);
@@ -120,7 +124,7 @@ int cli_adopt(cli_args *args, const char *line) {
 static int print_symbol(void *user, const char *symbol) {
   report *r = user;
   if (r->json) {
-    if (r->rows) printf(",");
+    printf("%s", before(r));
     cli_json_string(symbol);
   } else {
     printf("%s\n", symbol);
@@ -162,7 +166,7 @@ static int print_index(void *user, const tl_index_row *row) {
   report *r = user;
   if (!row->symbol[0]) return print_symbol(user, row->index);
   if (r->json) {
-    printf(r->rows ? ",\n{\"symbol\":" : "{\"symbol\":");
+    printf("%s{\"symbol\":", before(r));
     cli_json_string(row->symbol);
     printf(",\"added_date\":\"%s\",\"removed_date\":", row->added_date);
     if (row->removed_date[0]) cli_json_string(row->removed_date);
@@ -179,23 +183,15 @@ int cli_index(cli_args *args, const char *line) {
   (void)line;
   const char *verb = args->words[0];
   bool store = !strcmp(verb, "store"), load = !strcmp(verb, "load"), list = !strcmp(verb, "list");
-  if ((!store && !load && !list) || args->word_count != (store ? 3 : load ? 2 : 1)) {
-    fprintf(stderr, "ticklake index: usage: index store NAME SYMBOLS | load NAME | list\n");
-    return CLI_USAGE;
-  }
+  if ((!store && !load && !list) || args->word_count != (store ? 3 : load ? 2 : 1))
+    return cli_refuse("index", "usage: index store NAME SYMBOLS | load NAME | list");
   tl_lake *lake = NULL;
-  int rc = cli_open(args, &lake);
-  if (rc) return rc;
-  report r = {.json = args->json};
+  report r;
   tl_error err = {0};
-  tl_status st;
-  if (store) {
-    st = tl_lake_index_store(lake, args->words[1], args->words[2], &err);
-  } else {
-    if (r.json) printf("[");
-    st = tl_lake_index_load(lake, load ? args->words[1] : NULL, print_index, &r, &err);
-    if (r.json) printf("]\n");
-  }
+  int rc = begin(args, &lake, &r);
+  if (rc) return rc;
+  if (!store) return end(lake, &r, tl_lake_index_load(lake, load ? args->words[1] : NULL, print_index, &r, &err), &err);
+  tl_status st = tl_lake_index_store(lake, args->words[1], args->words[2], &err);
   tl_lake_close(lake);
   return st ? cli_fail(st, &err) : 0;
 }
@@ -203,7 +199,7 @@ int cli_index(cli_args *args, const char *line) {
 static int print_check(void *user, const char *what, bool ok, const char *detail) {
   report *r = user;
   if (r->json) {
-    printf(r->rows ? ",\n{\"check\":" : "{\"check\":");
+    printf("%s{\"check\":", before(r));
     cli_json_string(what);
     printf(",\"ok\":%s,\"detail\":", ok ? "true" : "false");
     cli_json_string(detail);

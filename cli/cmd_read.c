@@ -23,10 +23,7 @@ int cli_read(cli_args *args, const char *line) {
   args->read.symbols = args->words[1];
   args->read.start = args->words[2];
   args->read.end = args->words[3];
-  if (args->word_count == 3) {
-    fprintf(stderr, "ticklake read: START needs an END\n");
-    return CLI_USAGE;
-  }
+  if (args->word_count == 3) return cli_refuse("read", "START needs an END");
   tl_lake *lake = NULL;
   int rc = cli_open(args, &lake);
   if (rc) return rc;

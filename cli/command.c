@@ -2,16 +2,50 @@
 #include "command.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 static bool reader_gone; /* of a pipe on stdout, e.g. head: it has what it wanted, so that is no failure */
+static bool json_failures, line_open; /* line_open: stdout holds part of a document */
+
+void cli_json_failures(bool on) { json_failures = on; }
+
+static const char *status_name(tl_status status) {
+  switch (status) {
+#define X(name, value, text) \
+  case name: return #name;
+    TL_STATUS_MAP(X)
+#undef X
+  }
+  return "TL_EINTERNAL";
+}
+
+static void print_failure(tl_status status, const char *text) {
+  if (!json_failures) return;
+  printf("%s{\"error\":{\"code\":\"%s\",\"text\":", line_open ? "\n" : "", status_name(status));
+  cli_json_string(text);
+  printf("}}\n");
+}
 
 int cli_fail(tl_status status, const tl_error *err) {
   if (reader_gone) return CLI_OK;
-  fprintf(stderr, "ticklake: %s\n", err->message[0] ? err->message : tl_status_text(status));
+  const char *text = err->message[0] ? err->message : tl_status_text(status);
+  fprintf(stderr, "ticklake: %s\n", text);
+  print_failure(status, text);
   return status == TL_EUSAGE ? CLI_USAGE : CLI_FAILED;
+}
+
+int cli_refuse(const char *command, const char *format, ...) {
+  char text[2048];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  fprintf(stderr, "ticklake%s%s: %s\n", command[0] ? " " : "", command, text);
+  print_failure(TL_EUSAGE, text);
+  return CLI_USAGE;
 }
 
 int cli_open(const cli_args *args, tl_lake **lake) {
@@ -23,6 +57,7 @@ int cli_open(const cli_args *args, tl_lake **lake) {
 
 int cli_stdout(void *unused, const char *data, size_t len) {
   (void)unused;
+  line_open = len > 0 && data[len - 1] != '\n';
   if (fwrite(data, 1, len, stdout) == len) return 0;
   reader_gone = errno == EPIPE;
   return -1;

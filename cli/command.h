@@ -6,7 +6,10 @@
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_SOME_FAILED = 3 };
 
 int cli_open(const cli_args *args, tl_lake **lake); /* 0, or an exit code after saying why */
-int cli_fail(tl_status status, const tl_error *err); /* says why; 2 for usage, else 1 */
+/* Say why on stderr and, with --json, as {"error":{"code","text"}} at the end of stdout. */
+int cli_fail(tl_status status, const tl_error *err); /* 2 for usage, else 1 */
+int cli_refuse(const char *command, const char *format, ...) TL_PRINTF(2, 3); /* wrong usage: 2. command "": none yet */
+void cli_json_failures(bool on);
 int cli_stdout(void *unused, const char *data, size_t len); /* a tl_write_fn */
 int cli_finish_stdout(int code);                     /* flushes; 1 when stdout could not be written */
 void cli_json_string(const char *text);              /* quoted and escaped, on stdout */

@@ -8,7 +8,10 @@
 #include "sim/sim.h"
 
 static const cli_option *const common[] = {cli_common_options, NULL};
-static const cli_option *const importing[] = {cli_import_options, cli_common_options, NULL};
+static const cli_option *const importing[] = {cli_source_options, cli_transfer_options, cli_common_options, NULL};
+static const cli_option *const updating[] = {cli_update_options, cli_transfer_options, cli_common_options, NULL};
+static const cli_option *const adopting[] = {cli_adopt_options, cli_common_options, NULL};
+static const cli_option *const checking[] = {cli_doctor_options, cli_common_options, NULL};
 static const cli_option *const reading[] = {cli_read_options, cli_output_options, cli_zone_options, cli_common_options, NULL};
 static const cli_option *const output[] = {cli_output_options, cli_common_options, NULL};
 
@@ -28,7 +31,7 @@ static const cli_command commands[] = {
      import_details, "ticklake import 1m AAPL,MSFT 2024-01-02 2024-01-31", cli_import},
     {"plan", "Print the requests an import would make and what they cost; fetch nothing.", "KIND SYMBOLS START END [options]",
      importing, 4, 4, import_details, "ticklake plan 1m index:sp500 2015-01-01 2023-12-31", cli_plan},
-    {"update", "Fetch what is missing up to now, with a look-back for late rows.", "[KIND [SYMBOLS]] [options]", importing, 0, 2,
+    {"update", "Fetch what is missing up to now, with a look-back for late rows.", "[KIND [SYMBOLS]] [options]", updating, 0, 2,
      NULL, "ticklake update 1m", cli_update},
     {"read", "Print rows of the lake.", "KIND SYMBOLS [START END] [options]", reading, 2, 4, NULL,
      "ticklake read 1m AAPL 2024-01-02 2024-01-02 --session regular --format csv", cli_read},
@@ -45,7 +48,7 @@ static const cli_command commands[] = {
      "ticklake gaps 1m", cli_gaps},
     {"audit", "Compare the files with the ledger: rows, checksums, order.", "[KIND [SYMBOLS]] [--repair]", auditing, 0, 2,
      "exit: 0 sound, 1 not", "ticklake audit", cli_audit},
-    {"adopt", "Take over a hive or flat Parquet lake made by others, in place.", "PATH [options]", importing, 1, 1,
+    {"adopt", "Take over a hive or flat Parquet lake made by others, in place.", "PATH [options]", adopting, 1, 1,
      "Reads month=1 or month=01, any file names, foreign column types; leaves no duplicates.", "ticklake adopt /data/old-lake",
      cli_adopt},
     {"index", "Store, load and list index memberships.", "store NAME SYMBOLS | load NAME | list", common, 1, 3, NULL,
@@ -53,7 +56,7 @@ static const cli_command commands[] = {
     {"simulate", "Serve the vendor simulator on loopback, for trying and testing without a key.",
      "[--port N] [--seed N] [--faults FILE] [--rate N/min] ...", NULL, 0, 0, "'ticklake simulate --help' lists its own options.",
      "ticklake simulate --port 8787", NULL},
-    {"doctor", "Check settings, keys, endpoint, lake, disk and time zone data.", "[options]", importing, 0, 0, NULL,
+    {"doctor", "Check settings, keys, endpoint, lake, disk and time zone data.", "[options]", checking, 0, 0, NULL,
      "ticklake doctor", cli_doctor},
     {"version", "Print the version.", "", common, 0, 0, NULL, NULL, cli_version},
     {"data import-api", "Import into flat monthly files under data/parquet, as the tick and quote importers do.",
@@ -84,22 +87,18 @@ static const cli_command *find_command(int argc, char **argv, int *used) {
 static int unknown_command(int argc, char **argv) {
   const char *typed = argv[1];
   if (!strcmp(typed, "data")) { /* the one command of two words */
-    fprintf(stderr, "ticklake: unknown command 'data%s%s'; did you mean 'data import-api'?\n", argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
-    return CLI_USAGE;
+    return cli_refuse("", "unknown command 'data%s%s'; did you mean 'data import-api'?", argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
   }
   const char *names[COMMAND_COUNT];
   for (int i = 0; i < COMMAND_COUNT; i++) {
     names[i] = commands[i].name;
     size_t first = strcspn(names[i], " ");
     if (!names[i][first] || strlen(typed) != first || strncmp(typed, names[i], first) != 0) continue;
-    fprintf(stderr, "ticklake %s: a word is missing or unknown; there is 'ticklake %s'\n", typed, names[i]);
-    return CLI_USAGE;
+    return cli_refuse(typed, "a word is missing or unknown; there is 'ticklake %s'", names[i]);
   }
   const char *near = tl_nearest_word(typed, names, COMMAND_COUNT);
-  fprintf(stderr, "ticklake: unknown command '%s'", typed);
-  if (near) fprintf(stderr, "; did you mean '%s'?", near);
-  fprintf(stderr, "\n");
-  return CLI_USAGE;
+  if (near) return cli_refuse("", "unknown command '%s'; did you mean '%s'?", typed, near);
+  return cli_refuse("", "unknown command '%s'", typed);
 }
 
 /* The command as typed, for "run this again"; words the shell would not take as they are stand in quotes. It is as
@@ -157,6 +156,8 @@ int main(int argc, char **argv) {
     cli_print_completion(argv[2], commands, COMMAND_COUNT);
     return cli_finish_stdout(0);
   }
+  for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+    if (!strcmp(argv[i], "--json")) cli_json_failures(true);
   int used = 0;
   const cli_command *command = find_command(argc, argv, &used);
   if (!command) return unknown_command(argc, argv);

@@ -1,5 +1,5 @@
 /* option.c - the option tables and everything that reads them. */
-#include "option.h"
+#include "command.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -19,18 +19,31 @@ const cli_option cli_common_options[] = {
     {"help", 'h', CLI_FLAG, AT(help), NULL, "this text"},
     {0}};
 
-const cli_option cli_import_options[] = {
-    {"provider", 0, CLI_TEXT, AT(import.provider), "NAME", "alpaca (default)"},
-    {"endpoint", 0, CLI_TEXT, AT(import.endpoint), "URL", "scheme://host[:port] to ask instead of the vendor's own"},
-    {"layout", 0, CLI_WORD, AT(import.layout), "hive|flat", "of a new lake (default hive)"},
-    {"feed", 0, CLI_TEXT, AT(import.feed), "FEED", "sip (default), iex, otc, boats, delayed_sip"},
-    {"adjustment", 0, CLI_TEXT, AT(import.adjustment), "KIND", "raw (default), split, dividend, spin-off, all"},
+/* Options of several commands. */
+#define ENDPOINT {"endpoint", 0, CLI_TEXT, AT(import.endpoint), "URL", "scheme://host[:port] to ask instead of the vendor's own"}
+#define PROVIDER {"provider", 0, CLI_TEXT, AT(import.provider), "NAME", "alpaca (default)"}
+#define FEED {"feed", 0, CLI_TEXT, AT(import.feed), "FEED", "sip (default), iex, otc, boats, delayed_sip"}
+#define ADJUSTMENT {"adjustment", 0, CLI_TEXT, AT(import.adjustment), "KIND", "raw (default), split, dividend, spin-off, all"}
+#define CONDITIONS {"conditions", 0, CLI_WORD, AT(import.conditions), "sip|all", "trades that make bars: the tape's rules (default), or all"}
+#define RATE {"rate", 0, CLI_TEXT, AT(import.rate), "N[/min]", "at most N requests in any 60 s, over all processes of the key"}
+#define ALLOW_HTTP {"allow-http", 0, CLI_FLAG, AT(import.allow_http), NULL, "plain http to hosts other than loopback"}
+
+const cli_option cli_source_options[] = {
+    PROVIDER,
+    {"layout", 0, CLI_WORD, AT(import.layout), "hive|flat|delta|iceberg", "of a new lake (default hive)"},
+    {"faces", 0, CLI_WORD, AT(import.faces), "delta|iceberg|delta,iceberg", "logs of a new lake's tables: one write, readable as both"},
+    FEED,
+    ADJUSTMENT,
     {"asof", 0, CLI_TEXT, AT(import.asof), "DATE|-", "whose names the symbols are; - stitches no renames"},
     {"currency", 0, CLI_TEXT, AT(import.currency), "CODE", "ISO 4217; default: the vendor's (USD)"},
     {"bar", 0, CLI_TEXT, AT(import.bar), "SIZE", "kind ticks: size of the bars (default 1s)"},
-    {"conditions", 0, CLI_WORD, AT(import.conditions), "sip|all", "trades that make bars: the tape's rules (default), or all"},
+    CONDITIONS,
+    {0}};
+
+const cli_option cli_transfer_options[] = {
+    ENDPOINT,
     {"threads", 0, CLI_COUNT, AT(import.threads), "N", "transfers in flight (default: api_threads, else 8)"},
-    {"rate", 0, CLI_TEXT, AT(import.rate), "N[/min]", "at most N requests in any 60 s, over all processes of the key"},
+    RATE,
     {"retries", 0, CLI_NUMBER, AT(import.retries), "N", "of one request (default 3); a 429 never counts"},
     {"page-limit", 0, CLI_COUNT, AT(import.page_limit), "N", "rows a page (default 10000)"},
     {"pages-per-unit", 0, CLI_COUNT, AT(import.pages_per_unit), "N", "pages a request chain is planned for (default 5)"},
@@ -40,9 +53,14 @@ const cli_option cli_import_options[] = {
     {"max-memory", 0, CLI_SIZE, AT(import.memory_max_bytes), "SIZE", "e.g. 256M (default 512M)"},
     {"on-error", 0, CLI_WORD, AT(import.on_error), "quarantine|skip|fail", "rows that break their contract (default quarantine)"},
     {"refresh", 0, CLI_FLAG, AT(import.refresh), NULL, "ask again for what is covered"},
-    {"allow-http", 0, CLI_FLAG, AT(import.allow_http), NULL, "plain http to hosts other than loopback"},
-    {"look-back", 0, CLI_DURATION_NS, AT(import.look_back_ns), "TIME", "update: ask again for this long before now (default: 2 sessions)"},
+    ALLOW_HTTP,
     {0}};
+
+const cli_option cli_update_options[] = {
+    {"look-back", 0, CLI_DURATION_NS, AT(import.look_back_ns), "TIME", "ask again for this long before now (default: 2 sessions)"},
+    {0}};
+const cli_option cli_adopt_options[] = {PROVIDER, FEED, ADJUSTMENT, CONDITIONS, {0}}; /* what it records as the source */
+const cli_option cli_doctor_options[] = {PROVIDER, FEED, ENDPOINT, RATE, ALLOW_HTTP, {0}};
 
 const cli_option cli_read_options[] = {
     {"session", 0, CLI_WORD, AT(read.session), "regular|extended|all", "rows of which part of the day (default all)"},
@@ -86,10 +104,8 @@ static int unknown_option(const cli_command *command, const char *typed) {
   name_list list = {0};
   each_option(command, collect, &list);
   const char *near = tl_nearest_word(typed, list.names, list.count);
-  fprintf(stderr, "ticklake %s: unknown option '--%s'", command->name, typed);
-  if (near) fprintf(stderr, "; did you mean '--%s'?\n", near);
-  else fprintf(stderr, "; 'ticklake %s --help' lists them\n", command->name);
-  return 2;
+  if (near) return cli_refuse(command->name, "unknown option '--%s'; did you mean '--%s'?", typed, near);
+  return cli_refuse(command->name, "unknown option '--%s'; 'ticklake %s --help' lists them", typed, command->name);
 }
 
 static bool parse_scaled(const char *text, const char *const *suffixes, const int64_t *factors, int64_t *out) {
@@ -168,22 +184,13 @@ static int take_option(const cli_command *command, char **argv, int argc, int *i
     option = each_option(command, has_name, name);
   }
   if (!option) return unknown_option(command, name);
-  if (option->type == CLI_FLAG && value) {
-    fprintf(stderr, "ticklake %s: option '--%s' takes no value\n", command->name, option->name);
-    return 2;
-  }
+  if (option->type == CLI_FLAG && value) return cli_refuse(command->name, "option '--%s' takes no value", option->name);
   if (option->type != CLI_FLAG && !value) {
-    if (*i + 1 >= argc) {
-      fprintf(stderr, "ticklake %s: option '--%s' needs a value: %s\n", command->name, option->name, option->value);
-      return 2;
-    }
+    if (*i + 1 >= argc) return cli_refuse(command->name, "option '--%s' needs a value: %s", option->name, option->value);
     value = argv[++*i];
   }
-  if (!store(option, value, args)) {
-    fprintf(stderr, "ticklake %s: '%s' does not fit option '--%s': %s\n", command->name, value, option->name, option->value);
-    return 2;
-  }
-  return 0;
+  if (store(option, value, args)) return 0;
+  return cli_refuse(command->name, "'%s' does not fit option '--%s': %s", value, option->name, option->value);
 }
 
 int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args) {
@@ -195,18 +202,13 @@ int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args)
       int rc = take_option(command, argv, argc, &i, args);
       if (rc) return rc;
     } else if (args->word_count == command->words_max) {
-      fprintf(stderr, "ticklake %s: unexpected argument '%s'\nusage: ticklake %s %s\n", command->name, argv[i], command->name,
-              command->usage);
-      return 2;
+      return cli_refuse(command->name, "unexpected argument '%s'\nusage: ticklake %s %s", argv[i], command->name, command->usage);
     } else {
       args->words[args->word_count++] = argv[i];
     }
   }
-  if (!args->help && args->word_count < command->words_min) {
-    fprintf(stderr, "ticklake %s: an argument is missing\nusage: ticklake %s %s\n", command->name, command->name, command->usage);
-    return 2;
-  }
-  return 0;
+  if (args->help || args->word_count >= command->words_min) return 0;
+  return cli_refuse(command->name, "an argument is missing\nusage: ticklake %s %s", command->name, command->usage);
 }
 
 static bool print_option(const cli_option *option, void *user) {

@@ -41,7 +41,8 @@ typedef struct cli_command {
   int (*run)(cli_args *args, const char *program_line);
 } cli_command;
 
-extern const cli_option cli_common_options[], cli_import_options[], cli_read_options[], cli_output_options[], cli_zone_options[];
+extern const cli_option cli_common_options[], cli_source_options[], cli_transfer_options[], cli_update_options[], cli_adopt_options[],
+    cli_doctor_options[], cli_read_options[], cli_output_options[], cli_zone_options[];
 
 int cli_parse(const cli_command *command, int argc, char **argv, cli_args *args); /* 0, or 2 after saying why */
 void cli_print_help(const cli_command *command);

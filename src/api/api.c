@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/suggest.h"
 #include "run/run.h"
+#include "ticklake/ticklake.h"
 
 struct tl_lake {
   tl_run_lake run;

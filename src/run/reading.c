@@ -124,7 +124,7 @@ static tl_status write_out(const tl_output *output, const tl_format_options *wit
   return tl_format_write(&options, stream, rows, err);
 }
 
-static tl_status check_output(const tl_output *output, tl_format *format, tl_error *err) {
+static tl_status check_output(const tl_output *output, tl_output_format *format, tl_error *err) {
   tl_status st = tl_format_parse(output->format ? output->format : "table", format, err);
   if (!st && *format == TL_FORMAT_PARQUET && !output->path) st = tl_fail(err, TL_EUSAGE, "format parquet needs a file: -o FILE");
   if (!st && !output->path && !output->write) st = tl_fail(err, TL_EUSAGE, "output needs a path or a write function");

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 
 #include "base/status.h"
-#include "ticklake/ticklake.h"
+#include "ticklake/import.h"
+#include "ticklake/read.h"
 
 typedef struct tl_run_lake { /* what tl_lake is inside */
   char *path;

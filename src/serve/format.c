@@ -7,11 +7,11 @@
 
 static const char *const format_names[] = {"table", "csv", "jsonl", "json", "parquet", "arrow"};
 
-tl_status tl_format_parse(const char *name, tl_format *out, tl_error *err) {
+tl_status tl_format_parse(const char *name, tl_output_format *out, tl_error *err) {
   size_t count = sizeof format_names / sizeof *format_names;
   for (size_t i = 0; i < count; i++)
     if (!strcmp(name, format_names[i])) {
-      *out = (tl_format)i;
+      *out = (tl_output_format)i;
       return TL_OK;
     }
   const char *near = tl_suggest(name, format_names, count);

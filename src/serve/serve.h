@@ -59,20 +59,20 @@ tl_status tl_sql_open(tl_engine *engine, const char *lake, tl_layout layout, con
 
 /* ---- out to people and files: format.c ---- */
 
-typedef enum tl_format {
+typedef enum tl_output_format {
   TL_FORMAT_TABLE,
   TL_FORMAT_CSV,
   TL_FORMAT_JSONL,
   TL_FORMAT_JSON, /* one array of the objects of jsonl */
   TL_FORMAT_PARQUET,
   TL_FORMAT_ARROW
-} tl_format;
-tl_status tl_format_parse(const char *name, tl_format *out, tl_error *err); /* TL_EUSAGE naming the nearest */
+} tl_output_format;
+tl_status tl_format_parse(const char *name, tl_output_format *out, tl_error *err); /* TL_EUSAGE naming the nearest */
 
 typedef tl_status (*tl_sink)(void *to, const void *data, size_t len, tl_error *err);
 
 typedef struct tl_format_options {
-  tl_format format;
+  tl_output_format format;
   const char *path;    /* written aside and renamed, so it is whole or as before; a device or pipe is written in place */
   tl_sink sink;        /* when path is NULL: takes the bytes in order */
   void *to;

@@ -45,8 +45,6 @@ NUMBERS = ["rows", "rejected", "files", "requests", "retries", "bytes"]
     (("import", "1m", "AAPL", "2024-06-10", "2024-06-07"), 2, "END must lie after START"),
     (("import", "1m", "AAPL", "2024-06-10T10:00:00Z", "2024-06-10T10:00:00Z"), 2, "END must lie after START"),
     (("read", "1m", "AAPL"), 1, "no lake"),
-    (("coverage",), 1, "no lake"),
-    (("gaps",), 1, "no lake"),
     (("audit",), 1, "no lake"),
     (("symbols", "1m"), 1, "no lake"),
     (("sql", "select 1 from equities_1min"), 1, "lake is empty"),
@@ -63,6 +61,43 @@ def test_what_is_refused(words, code, said, home):
     assert outcome.code == code, outcome
     assert said in outcome.stderr and outcome.stdout == "", outcome
     assert not home.lake.exists() and list(home.work.iterdir()) == []
+
+
+@pytest.mark.parametrize("words,code,name", [
+    (("improt",), 2, "TL_EUSAGE"),
+    (("read", "1m"), 2, "TL_EUSAGE"),
+    (("read", "1m", "AAPL", "2024-06-10"), 2, "TL_EUSAGE"),
+    (("read", "1m", "AAPL", "--limti", "1"), 2, "TL_EUSAGE"),
+    (("read", "1m", "AAPL"), 1, "TL_ENOTFOUND"),
+    (("symbols", "1m"), 1, "TL_ENOTFOUND"),
+    (("range", "1m", "AAPL"), 1, "TL_ENOTFOUND"),
+    (("audit",), 1, "TL_ENOTFOUND"),
+    (("index", "load", "none"), 2, "TL_EUSAGE"),
+    (("index", "store"), 2, "TL_EUSAGE"),
+    (("plan", "1minute2", "AAPL", *DAY), 2, "TL_EUSAGE"),
+    (("sql", "select"), 1, "TL_ESQL"),
+    (("sql", "select 1 / i as x from range(5, -5, -1) t(i) where error(case when i < 0 then 'too deep' end) is null"), 1, "TL_ESQL"),
+])
+def test_a_failure_with_json_ends_stdout_with_it(words, code, name, home):
+    outcome = home.run(*words, "--json")
+    assert outcome.code == code, outcome
+    said = json.loads(outcome.stdout.splitlines()[-1])
+    assert list(said) == ["error"] and said["error"]["code"] == name
+    assert said["error"]["text"].splitlines()[0] in outcome.stderr, "the same words as for people"
+
+
+def test_a_failed_import_with_json_says_it_once(home):
+    outcome = home.run("import", "1m", "AAPL", *DAY, "--json", env={"TICKLAKE_ALPACA_ENDPOINT": "ftp://x"})
+    assert outcome.code == 2 and "ftp" in outcome.json["error"] and outcome.json["successful"] == []
+    assert home.run("import", "1m", "AAPL", "--json").json["error"]["code"] == "TL_EUSAGE", "it did not begin"
+
+
+@pytest.mark.parametrize("verb", ["coverage", "gaps"])
+def test_no_lake_holds_nothing_and_that_is_no_failure(verb, home):
+    outcome = home.ok(verb)
+    assert outcome.stdout == "" and "no lake" in outcome.stderr
+    assert home.ok(verb, "--json").json == [] and not home.lake.exists()
+    assert home.run(verb, "1minute2").code == 2
 
 
 def test_no_credentials_for_the_real_vendor(home):

@@ -31,13 +31,20 @@ def test_help_is_what_was_agreed(home):
     assert text == GOLDEN.read_text()
 
 
-@pytest.mark.parametrize("command,options", [*[(c, COMMON) for c in COMMANDS if c != "simulate"], *[(c, IMPORT) for c in ("import", "plan", "update", "data import-api")],
+@pytest.mark.parametrize("command,options", [*[(c, COMMON) for c in COMMANDS if c != "simulate"], *[(c, IMPORT) for c in ("import", "plan", "data import-api")], ("update", ["--endpoint", "--threads", "--rate", "--refresh", "--look-back"]),
                                              ("read", ["--session", "--tz", "--columns", "--format", "--output", "--limit"]), ("sql", ["--format", "--output"]),
                                              ("audit", ["--repair"]), ("simulate", SIMULATE)])
 def test_the_published_options_are_there(command, options, home):
     text = home.ok(*command.split(), "--help").stdout
     for option in options:
         assert re.search(rf"{option}\b", text), f"{command} {option}"
+
+
+@pytest.mark.parametrize("command,options", [("update", ["--layout", "--feed", "--adjustment", "--bar", "--conditions", "--provider"]), ("import", ["--look-back"]),
+                                             ("adopt", ["--endpoint", "--layout", "--threads", "--rate", "--refresh"]), ("doctor", ["--layout", "--threads", "--bar", "--refresh"])])
+def test_options_that_mean_nothing_are_not_listed(command, options, home):
+    text = home.ok(command, "--help").stdout
+    assert [o for o in options if re.search(rf"{o}\b", text)] == []
 
 
 def test_help_fits_a_terminal_and_comes_first(home):

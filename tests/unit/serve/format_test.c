@@ -48,7 +48,7 @@ static tl_status try_print(const tl_format_options *options, const char *sql, in
   return st;
 }
 
-static char *print_with(tl_format format, const tl_zone *zone, int digits, const char *sql) {
+static char *print_with(tl_output_format format, const tl_zone *zone, int digits, const char *sql) {
   tl_buf out = {0};
   tl_error err = {0};
   tl_format_options options = {.format = format, .sink = append_bytes, .to = &out, .zone = zone, .time_digits = digits};
@@ -57,7 +57,7 @@ static char *print_with(tl_format format, const tl_zone *zone, int digits, const
   return tl_buf_take(&out);
 }
 
-static void assert_prints(tl_format format, const char *sql, const char *expected) {
+static void assert_prints(tl_output_format format, const char *sql, const char *expected) {
   char *text = print_with(format, NULL, -1, sql);
   assert_string_equal(text, expected);
   tl_free(text);
@@ -161,7 +161,7 @@ static void instants_show_the_offset_of_their_zone(void **state) {
 
 static void formats_have_names(void **state) {
   (void)state;
-  tl_format format;
+  tl_output_format format;
   tl_error err = {0};
   assert_true(tl_format_parse("jsonl", &format, &err) == TL_OK && format == TL_FORMAT_JSONL);
   assert_true(tl_format_parse("arrow", &format, &err) == TL_OK && format == TL_FORMAT_ARROW);
@@ -281,7 +281,7 @@ static void the_sinks_answer_is_the_answer(void **state) {
   (void)state;
   size_t taken = 0;
   tl_error err = {0};
-  for (tl_format format = TL_FORMAT_TABLE; format <= TL_FORMAT_ARROW; format++) {
+  for (tl_output_format format = TL_FORMAT_TABLE; format <= TL_FORMAT_ARROW; format++) {
     if (format == TL_FORMAT_PARQUET) continue;
     tl_format_options options = {.format = format, .sink = stop, .to = &taken};
     assert_int_equal(try_print(&options, MANY, NULL, &err), TL_ELIMIT);
@@ -357,7 +357,7 @@ static void a_checksum_is_that_of_xxhsum(void **state) {
 }
 
 #ifdef TL_FAULTS
-static void sweep(tl_seam seam, tl_format format, bool to_file) {
+static void sweep(tl_seam seam, tl_output_format format, bool to_file) {
   bool fired = true;
   int64_t live = tl_alloc_live();
   for (long n = 1; fired; n++) {
@@ -379,7 +379,7 @@ static void sweep(tl_seam seam, tl_format format, bool to_file) {
 
 static void every_fault_is_reported_without_a_leak_or_a_file_left(void **state) {
   (void)state;
-  for (tl_format format = TL_FORMAT_TABLE; format <= TL_FORMAT_ARROW; format++)
+  for (tl_output_format format = TL_FORMAT_TABLE; format <= TL_FORMAT_ARROW; format++)
     for (int to_file = format == TL_FORMAT_PARQUET; to_file < 2; to_file++) {
       sweep(TL_SEAM_ALLOC, format, to_file);
       if (to_file) sweep(TL_SEAM_DISK, format, to_file);

@@ -34,7 +34,7 @@ typedef struct tl_import_options {
   const char *start, *end;   /* dates: exchange-local days, end included; instants (RFC 3339): [start, end) */
   const char *provider;      /* NULL: alpaca */
   const char *endpoint;      /* NULL: the environment, the settings, the vendor's own host */
-  const char *layout;        /* hive (default) or flat; fixed at a lake's first import */
+  const char *layout;        /* hive (default), flat, delta, iceberg; fixed at a lake's first import */
   const char *feed, *adjustment, *asof, *currency;
   const char *bar;           /* ticks only: bar size, default 1s */
   const char *conditions;    /* sip (default): the tape's sale-condition rules; all: every trade */
@@ -52,6 +52,7 @@ typedef struct tl_import_options {
   int64_t look_back_ns;      /* tl_lake_update only: ask again for this much before now; 0: two sessions */
   void (*progress)(void *user, const tl_progress *progress); /* about 10 times a second, from one thread at a time */
   void *user;
+  const char *faces;         /* of a lake of open tables: delta, iceberg or delta,iceberg; NULL: the layout's one */
 } tl_import_options;
 
 /** All defaults, with size set. */

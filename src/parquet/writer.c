@@ -4,6 +4,9 @@
  * Rows of unfinished groups wait in `staged`; a batch that holds a whole group is encoded where it lies. */
 #include "parquet/writer.h"
 
+#include <assert.h>
+#include <string.h>
+
 #include "base/alloc.h"
 #include "parquet/column.h"
 
@@ -158,6 +161,19 @@ tl_status tl_parquet_write(tl_parquet *w, const tl_batch *batch, size_t begin, s
     begin += some;
   }
   return st;
+}
+
+tl_status tl_parquet_next_symbol(tl_parquet *w, const char *symbol, tl_error *err) {
+  assert(w->symbol);
+  if (!strcmp(w->symbol, symbol)) return TL_OK;
+  tl_status st = put_staged(w, err);
+  char *own = st ? NULL : tl_strdup(symbol);
+  if (!st && !own) st = tl_fail(err, TL_ENOMEM, "cannot keep the symbol");
+  if (st) return st;
+  tl_free(w->symbol);
+  w->symbol = own;
+  w->encoder.symbol = own;
+  return TL_OK;
 }
 
 tl_status tl_parquet_finish(tl_parquet *w, tl_parquet_summary *summary, tl_error *err) {

@@ -38,6 +38,8 @@ typedef struct tl_parquet_summary {
 tl_status tl_parquet_open(const tl_parquet_options *options, tl_parquet **out, tl_error *err);
 /* Rows must come in ascending time. Errors: TL_ENOMEM, or what the sink answered. */
 tl_status tl_parquet_write(tl_parquet *writer, const tl_batch *batch, size_t begin, size_t end, tl_error *err);
+/* The rows that follow are of this symbol, in row groups of their own. Only for a writer opened with a symbol. */
+tl_status tl_parquet_next_symbol(tl_parquet *writer, const char *symbol, tl_error *err);
 tl_status tl_parquet_finish(tl_parquet *writer, tl_parquet_summary *summary, tl_error *err); /* footer; once */
 void tl_parquet_close(tl_parquet *writer); /* frees; NULL is fine; without finish the bytes sent are not a file */
 #endif

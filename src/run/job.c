@@ -161,6 +161,22 @@ static tl_status pick_numbers(tl_job *job, const tl_run_lake *lake, const tl_imp
   return TL_OK;
 }
 
+/* --faces names the logs of a lake of tables; --layout delta --faces delta,iceberg says it twice. */
+static tl_status pick_layout(tl_job *job, const tl_import_options *o, tl_error *err) {
+  tl_layout faces;
+  job->layout_given = o->layout != NULL || o->faces != NULL;
+  if (o->layout && !tl_layout_parse(o->layout, &job->layout))
+    return tl_fail(err, TL_EUSAGE, "layout '%s' is not one of hive, flat, delta, iceberg", o->layout);
+  if (!o->faces) return TL_OK;
+  const char *words = !strcmp(o->faces, "iceberg,delta") ? "delta,iceberg" : o->faces;
+  if (!tl_layout_parse(words, &faces) || !tl_layout_is_table(faces))
+    return tl_fail(err, TL_EUSAGE, "faces '%s' is not delta, iceberg or delta,iceberg", o->faces);
+  if (o->layout && faces != job->layout && (faces != TL_LAYOUT_DELTA_ICEBERG || !tl_layout_is_table(job->layout)))
+    return tl_fail(err, TL_EUSAGE, "layout '%s' and faces '%s' do not go together", o->layout, o->faces);
+  job->layout = faces;
+  return TL_OK;
+}
+
 static tl_status pick_word_options(tl_job *job, const tl_import_options *o, tl_error *err) {
   const char *on_error = first_of(o->on_error, NULL, "quarantine");
   const char *partitioning = first_of(o->partitioning, NULL, "calendar");
@@ -170,10 +186,7 @@ static tl_status pick_word_options(tl_job *job, const tl_import_options *o, tl_e
   job->plain = !strcmp(partitioning, "plain");
   if (!job->plain && strcmp(partitioning, "calendar") != 0)
     return tl_fail(err, TL_EUSAGE, "partitioning '%s' is not calendar or plain", partitioning);
-  job->layout_given = o->layout != NULL;
-  if (o->layout && !tl_layout_parse(o->layout, &job->layout))
-    return tl_fail(err, TL_EUSAGE, "layout '%s' is not hive or flat", o->layout);
-  return TL_OK;
+  return pick_layout(job, o, err);
 }
 
 tl_status tl_job_init(tl_job *job, tl_run_lake *lake, const tl_import_options *o, tl_error *err) {

@@ -7,7 +7,8 @@
  * and gives the symbol back. Foreign spellings are found too: month=1, data_0.parquet, several files a month, a symbol
  * spelled raw or with lower-case escapes. Paths are relative to the lake's folder, with / between parts.
  * Cost: pure, or one directory listing per folder visited: symbol, year and month folders outside the request are not
- * opened. Thread-safe. Not here: tables with a log (delta, iceberg), reading the rows (engine), the ledger. */
+ * opened. Thread-safe. Paths, periods and lists are of hive and flat; an open table's log knows its files.
+ * Not here: tables with a log (relation.h), reading the rows (engine), the ledger. */
 #ifndef TL_TABLE_TABLE_H
 #define TL_TABLE_TABLE_H
 #include <stdbool.h>
@@ -20,9 +21,16 @@
 #include "market/symbol.h"
 #include "market/time.h"
 
-typedef enum tl_layout { TL_LAYOUT_HIVE, TL_LAYOUT_FLAT } tl_layout;
-const char *tl_layout_name(tl_layout layout);            /* "hive", "flat" */
+typedef enum tl_layout {
+  TL_LAYOUT_HIVE,
+  TL_LAYOUT_FLAT,
+  TL_LAYOUT_DELTA,  /* from here on a dataset is one open table (table/relation.h) at LAKE/DATASET */
+  TL_LAYOUT_ICEBERG,
+  TL_LAYOUT_DELTA_ICEBERG /* one table with both logs */
+} tl_layout;
+const char *tl_layout_name(tl_layout layout); /* "hive", "flat", "delta", "iceberg", "delta,iceberg": of a table its faces */
 bool tl_layout_parse(const char *name, tl_layout *out);
+static inline bool tl_layout_is_table(tl_layout layout) { return layout >= TL_LAYOUT_DELTA; }
 
 /* The file that holds an instant covers this UTC month or year; held at the ends of the int64 range. */
 tl_range tl_table_period(tl_layout layout, const tl_dataset *dataset, int64_t time_ns);

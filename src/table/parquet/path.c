@@ -6,13 +6,17 @@
 #include "base/alloc.h"
 #include "table/parquet/parquet.h"
 
-const char *tl_layout_name(tl_layout layout) { return layout == TL_LAYOUT_HIVE ? "hive" : "flat"; }
+static const char *const layout_names[] = {"hive", "flat", "delta", "iceberg", "delta,iceberg"};
+
+const char *tl_layout_name(tl_layout layout) { return layout_names[layout]; }
 
 bool tl_layout_parse(const char *name, tl_layout *out) {
-  if (!strcmp(name, "hive")) *out = TL_LAYOUT_HIVE;
-  else if (!strcmp(name, "flat")) *out = TL_LAYOUT_FLAT;
-  else return false;
-  return true;
+  for (size_t i = 0; i < sizeof layout_names / sizeof *layout_names; i++)
+    if (!strcmp(name, layout_names[i])) {
+      *out = (tl_layout)i;
+      return true;
+    }
+  return false;
 }
 
 /* ---- periods ---- */

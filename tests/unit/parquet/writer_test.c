@@ -366,6 +366,35 @@ static void the_symbol_is_the_first_column_of_a_flat_file(void **state) {
   drop(&f, &to, &batch);
 }
 
+static void every_symbol_gets_row_groups_of_its_own(void **state) {
+  (void)state;
+  tl_batch batch = batch_of(TL_BARS, 300);
+  place to = {0};
+  tl_parquet_options options = options_for(TL_BARS, &to, 200);
+  tl_parquet_summary summary;
+  tl_parquet *writer = NULL;
+  options.symbol = "A";
+  assert_int_equal(tl_parquet_open(&options, &writer, &err), TL_OK);
+  assert_int_equal(tl_parquet_next_symbol(writer, "A", &err), TL_OK); /* nothing changes */
+  assert_int_equal(tl_parquet_write(writer, &batch, 0, 250, &err), TL_OK);
+  assert_int_equal(tl_parquet_next_symbol(writer, "BTC/USD", &err), TL_OK);
+  assert_int_equal(tl_parquet_next_symbol(writer, "C", &err), TL_OK); /* B has no rows, so no group */
+  assert_int_equal(tl_parquet_write(writer, &batch, 250, 300, &err), TL_OK);
+  assert_int_equal(tl_parquet_finish(writer, &summary, &err), TL_OK);
+  tl_parquet_close(writer);
+  assert_int_equal(summary.rows, 300);
+  file f = file_open(to.bytes.data, to.bytes.len);
+  static const struct { const char *symbol; size_t begin, end; } groups[] = {{"A", 0, 200}, {"A", 200, 250}, {"C", 250, 300}};
+  for (size_t g = 0; g < 3; g++) {
+    chunk c = chunk_open(&f, g, 0);
+    assert_int_equal(c.values, groups[g].end - groups[g].begin);
+    for (size_t i = 0; i < c.values; i++) check_text(c.texts[i], tl_text_from(groups[g].symbol));
+    chunk_close(&c);
+    check_leaf(&f, g, 1, &batch, 0, false, groups[g].begin, groups[g].end);
+  }
+  drop(&f, &to, &batch);
+}
+
 /* ---- what the footer says ---- */
 
 static const char *name_of(const node *element) {
@@ -648,6 +677,7 @@ int main(void) {
     cmocka_unit_test(lists_of_every_shape_come_back),
     cmocka_unit_test(a_million_rows_fill_many_row_groups),
     cmocka_unit_test(the_symbol_is_the_first_column_of_a_flat_file),
+    cmocka_unit_test(every_symbol_gets_row_groups_of_its_own),
     cmocka_unit_test(the_schema_says_utc_microseconds_text_and_lists),
     cmocka_unit_test(bounds_of_doubles_follow_the_format),
     cmocka_unit_test(one_nan_takes_the_bounds_from_the_whole_file),

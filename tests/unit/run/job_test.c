@@ -293,6 +293,8 @@ static void what_is_wrong_is_named(void **state) {
     TEXT(on_error, "ignore", "on-error 'ignore'"),
     TEXT(partitioning, "daily", "partitioning 'daily'"),
     TEXT(layout, "deep", "layout 'deep'"),
+    TEXT(faces, "hive", "faces 'hive'"),
+    TEXT(faces, "delta iceberg", "faces 'delta iceberg'"),
 #undef TEXT
   };
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -346,6 +348,33 @@ static void what_is_wrong_is_named(void **state) {
     assert_int_equal(begin(&s, bad_settings[i], &o, &err), TL_EUSAGE);
     assert_non_null(strstr(err.message, "settings.ini"));
     assert_non_null(strstr(err.message, "api_threads"));
+    end(&s);
+  }
+}
+
+static void faces_and_layout_name_the_logs_of_tables(void **state) {
+  (void)state;
+  static const struct { const char *layout, *faces, *want; } cases[] = {
+    {NULL, NULL, "hive"}, {"delta", NULL, "delta"}, {"iceberg", NULL, "iceberg"}, {NULL, "delta", "delta"}, {NULL, "iceberg", "iceberg"},
+    {NULL, "delta,iceberg", "delta,iceberg"}, {NULL, "iceberg,delta", "delta,iceberg"}, {"delta", "delta,iceberg", "delta,iceberg"},
+    {"iceberg", "delta,iceberg", "delta,iceberg"}, {"delta", "delta", "delta"},
+    {"hive", "delta", NULL}, {"flat", "delta,iceberg", NULL}, {"delta", "iceberg", NULL}, {"iceberg", "delta", NULL},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    scene s;
+    tl_error err = {0};
+    tl_import_options o = minute_bars();
+    o.layout = cases[i].layout;
+    o.faces = cases[i].faces;
+    tl_status st = begin(&s, "", &o, &err);
+    if (cases[i].want) {
+      assert_int_equal(st, TL_OK);
+      assert_string_equal(tl_layout_name(s.job.layout), cases[i].want);
+      assert_int_equal(s.job.layout_given, o.layout || o.faces);
+    } else {
+      assert_int_equal(st, TL_EUSAGE);
+      assert_non_null(strstr(err.message, "do not go together"));
+    }
     end(&s);
   }
 }
@@ -418,6 +447,7 @@ int main(void) {
     cmocka_unit_test_setup_teardown(the_vendors_own_host_is_the_endpoint_of_who_says_nothing, make_folder, remove_folder),
     cmocka_unit_test_setup_teardown(where_the_lake_lies, make_folder, remove_folder),
     cmocka_unit_test_setup_teardown(what_is_wrong_is_named, make_folder, remove_folder),
+    cmocka_unit_test_setup_teardown(faces_and_layout_name_the_logs_of_tables, make_folder, remove_folder),
     cmocka_unit_test_setup_teardown(the_lake_keeps_to_its_first_layout_and_source, make_folder, remove_folder),
     cmocka_unit_test_setup_teardown(every_allocation_fails_in_turn_without_a_leak, make_folder, remove_folder),
   };

@@ -53,6 +53,18 @@ static void paths_are_the_published_ones(void **state) {
   assert_path(TL_LAYOUT_FLAT, "trades", "AAPL", NOVEMBER, "trades/AAPL.2024-11.parquet");
 }
 
+static void a_layout_is_known_by_its_word(void **state) {
+  (void)state;
+  static const char *const words[] = {"hive", "flat", "delta", "iceberg", "delta,iceberg"};
+  tl_layout layout;
+  for (size_t i = 0; i < 5; i++) {
+    assert_true(tl_layout_parse(words[i], &layout));
+    assert_string_equal(tl_layout_name(layout), words[i]);
+    assert_int_equal(tl_layout_is_table(layout), i >= 2);
+  }
+  assert_false(tl_layout_parse("iceberg,delta", &layout) || tl_layout_parse("", &layout) || tl_layout_parse("Hive", &layout));
+}
+
 static void the_month_is_that_of_the_utc_timestamp(void **state) {
   (void)state;
   int64_t new_york_evening = INT64_C(1706747400) * TL_NS_PER_S; /* 2024-01-31 19:30 in New York is 2024-02-01T00:30Z */
@@ -320,6 +332,7 @@ static void every_failing_allocation_and_call_is_reported_without_a_leak(void **
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(paths_are_the_published_ones),
+    cmocka_unit_test(a_layout_is_known_by_its_word),
     cmocka_unit_test(the_month_is_that_of_the_utc_timestamp),
     cmocka_unit_test(a_period_is_the_month_or_year_around_the_instant),
     cmocka_unit_test(hard_symbols_come_back),

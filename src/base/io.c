@@ -189,6 +189,15 @@ tl_status tl_io_mkdir_parents(const char *path, tl_error *err) {
   return st;
 }
 
+static void set_info(tl_io_info *out, const struct stat *info) {
+  out->size_bytes = info->st_size;
+  out->mtime_ns = (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec;
+  out->device = info->st_dev;
+  out->inode = info->st_ino;
+  out->is_dir = S_ISDIR(info->st_mode);
+  out->is_file = S_ISREG(info->st_mode);
+}
+
 tl_status tl_io_stat(const char *path, tl_io_info *out, tl_error *err) {
   struct stat info;
   int rc;
@@ -197,11 +206,26 @@ tl_status tl_io_stat(const char *path, tl_io_info *out, tl_error *err) {
     if (errno == ENOENT || errno == ENOTDIR) return tl_fail(err, TL_ENOTFOUND, "there is no '%s'", path);
     return tl_fail_errno(err, errno, "cannot look at '%s'", path);
   }
-  out->size_bytes = info.st_size;
-  out->mtime_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
-  out->is_dir = S_ISDIR(info.st_mode);
-  out->is_file = S_ISREG(info.st_mode);
+  set_info(out, &info);
   return TL_OK;
+}
+
+tl_status tl_io_stat_open(int fd, const char *path, tl_io_info *out, tl_error *err) {
+  struct stat info;
+  int rc;
+  SEAM_RETRY(rc, fstat(fd, &info));
+  if (rc != 0) return tl_fail_errno(err, errno, "cannot look at '%s'", path);
+  set_info(out, &info);
+  return TL_OK;
+}
+
+tl_status tl_io_set_mtime(int fd, const char *path, int64_t mtime_ns, tl_error *err) {
+  int64_t ns = mtime_ns % 1000000000;
+  struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (mtime_ns - ns) / 1000000000, .tv_nsec = ns}};
+  if (ns < 0) times[1].tv_sec--, times[1].tv_nsec += 1000000000;
+  int rc;
+  SEAM_RETRY(rc, futimens(fd, times));
+  return rc == 0 ? TL_OK : tl_fail_errno(err, errno, "cannot date '%s'", path);
 }
 
 tl_status tl_io_read_file(const char *path, size_t bytes_max, tl_buf *out, tl_error *err) {

@@ -12,6 +12,7 @@
 
 typedef struct tl_io_info {
   int64_t size_bytes, mtime_ns;
+  uint64_t device, inode;
   bool is_dir, is_file; /* neither: a device, a pipe, a socket */
 } tl_io_info;
 
@@ -29,6 +30,8 @@ tl_status tl_io_rmdir(const char *path, tl_error *err);                /* TL_OK 
 tl_status tl_io_mkdirs(const char *dir, tl_error *err);                /* mkdir -p, new folders fsynced in their parent */
 tl_status tl_io_mkdir_parents(const char *path, tl_error *err);        /* mkdir -p of the folder that holds path */
 tl_status tl_io_stat(const char *path, tl_io_info *out, tl_error *err); /* TL_ENOTFOUND when there is none */
+tl_status tl_io_stat_open(int fd, const char *path, tl_io_info *out, tl_error *err); /* of the very file that is open */
+tl_status tl_io_set_mtime(int fd, const char *path, int64_t mtime_ns, tl_error *err);
 tl_status tl_io_read_file(const char *path, size_t bytes_max, tl_buf *out, tl_error *err); /* TL_ELIMIT over the limit */
 tl_status tl_io_replace(const char *path, const void *data, size_t len, tl_error *err);    /* whole file, atomically */
 

@@ -1,6 +1,7 @@
 # make            set up this machine as far as needed and build build/ticklake and build/libticklake.so
 # make demo       the same, then show it on the simulator            make test   build with faults in, run every test
 # make test-asan  make test-tsan   the tests under the sanitizers    make fuzz   FUZZ_SECONDS (600) a decoder
+# make test-interop   open tables beside Spark and through an Iceberg REST catalog (100 MB of jars, Java)
 # make fuzz-smoke 10 s a decoder   make coverage  lines and branches of src/, fails below 90 and 80 %
 # make reliability SHARD=1/4       make bench     ticklake beside its peers
 # make install PREFIX=/usr/local DESTDIR=       make clean       make distclean (fetched code too)
@@ -50,6 +51,10 @@ test-asan: asan
 	@ctest --preset asan $(CTEST_ARGS)
 test-tsan: tsan
 	@ctest --preset tsan $(CTEST_ARGS)
+test-interop: dev
+	@tools/setup interop
+	@TICKLAKE_BIN=$(CURDIR)/build-dev/ticklake TICKLAKE_SOURCE=$(CURDIR) PYTHONDONTWRITEBYTECODE=1 \
+	  .deps/venv/bin/python -m pytest -v -p no:cacheprovider tests/interop/spark_*.py
 
 fuzz-build: setup-test build-fuzz/build.ninja
 	@$(BUILD) fuzz
@@ -77,5 +82,5 @@ clean:
 distclean: clean
 	rm -rf .deps
 
-.PHONY: all setup setup-test build dev asan tsan demo test test-asan test-tsan fuzz-build fuzz fuzz-smoke coverage \
+.PHONY: all setup setup-test build dev asan tsan demo test test-asan test-tsan test-interop fuzz-build fuzz fuzz-smoke coverage \
   reliability bench install clean distclean

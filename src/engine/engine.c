@@ -39,7 +39,7 @@ static tl_status configure(duckdb_config config, const tl_engine_options *option
     {"autoinstall_known_extensions", "false"},
     {"autoload_known_extensions", "false"},
     {"allow_community_extensions", "false"},
-    {"temp_directory", ""},
+    {"temp_directory", options->spill ? options->spill : ""},
     {"enable_external_file_cache", "false"}, /* files are replaced under their names; and it holds memory */
     {options->memory_bytes > 0 ? "memory_limit" : NULL, memory},
     {options->threads > 0 ? "threads" : NULL, threads},
@@ -73,6 +73,7 @@ static tl_status set_up(tl_engine *engine, tl_error *err) {
   tl_status st = tl_engine_connect(engine, &connection, err);
   if (st) return st;
   st = tl_engine_add_session(connection, err);
+  if (!st) st = tl_engine_add_table_functions(connection, err);
   if (!st) st = tl_engine_execute(connection, "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL lock_configuration = true", NULL, 0,
                                   false, &result, err);
   duckdb_destroy_result(&result);
@@ -219,18 +220,24 @@ static tl_status read_numbers(duckdb_result *result, duckdb_data_chunk chunk, in
   return TL_OK;
 }
 
-tl_status tl_engine_numbers(tl_engine *engine, const char *sql, const tl_value *values, size_t value_count,
-                            int64_t *out, size_t count, tl_error *err) {
-  duckdb_connection connection = NULL;
+tl_status tl_engine_numbers_on(duckdb_connection connection, const char *sql, const tl_value *values, size_t value_count,
+                               int64_t *out, size_t count, tl_error *err) {
   duckdb_result result = {0};
   duckdb_data_chunk chunk = NULL;
-  tl_status st = tl_engine_connect(engine, &connection, err);
-  if (st) return st;
-  st = tl_engine_execute(connection, sql, values, value_count, false, &result, err);
+  tl_status st = tl_engine_execute(connection, sql, values, value_count, false, &result, err);
   if (!st && !(chunk = duckdb_fetch_chunk(result))) st = tl_fail(err, TL_ENOTFOUND, "the query gives no row");
   if (!st) st = read_numbers(&result, chunk, out, count, err);
   duckdb_destroy_data_chunk(&chunk);
   duckdb_destroy_result(&result);
+  return st;
+}
+
+tl_status tl_engine_numbers(tl_engine *engine, const char *sql, const tl_value *values, size_t value_count,
+                            int64_t *out, size_t count, tl_error *err) {
+  duckdb_connection connection = NULL;
+  tl_status st = tl_engine_connect(engine, &connection, err);
+  if (st) return st;
+  st = tl_engine_numbers_on(connection, sql, values, value_count, out, count, err);
   duckdb_disconnect(&connection);
   return st;
 }

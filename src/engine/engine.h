@@ -5,8 +5,8 @@
  * - an engine is in memory, in UTC, reads local files and nothing else: no extension is installed or loaded, by itself
  *   or by a LOAD or INSTALL statement, so no query reaches the network; settings cannot be changed by a query;
  * - results stream, in the order the query states: memory does not grow with their rows;
- * - SQL has one function more: in_session(timestamp, 'regular' | 'extended' | 'all', '1m') says whether the bar of that
- *   length (or the tick: '1s') belongs to the exchange session (market/calendar.h).
+ * - SQL has functions more: in_session(timestamp, 'regular' | 'extended' | 'all', '1m') says whether the bar of that
+ *   length (or the tick: '1s') belongs to the exchange session (market/calendar.h); those of transforms.c;
  * - errors of a query are TL_ESQL with DuckDB's own text.
  * Thread-safe: every call works on a connection of its own. DuckDB's allocations do not go through base/alloc.h.
  * Not here: where a lake's files lie (table/), views over them (serve/). */
@@ -25,8 +25,9 @@
 typedef struct tl_engine tl_engine;
 
 typedef struct tl_engine_options {
-  int64_t memory_bytes; /* limit of DuckDB's buffers, 0: its default, 80 % of the machine; nothing is spilled to disk */
+  int64_t memory_bytes; /* limit of DuckDB's buffers, 0: its default, 80 % of the machine */
   int threads;          /* 0: one per core */
+  const char *spill;    /* folder for what does not fit memory_bytes; NULL: nothing is spilled to disk */
 } tl_engine_options;
 
 tl_status tl_engine_open(const tl_engine_options *options, tl_engine **out, tl_error *err); /* options may be NULL */

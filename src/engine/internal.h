@@ -26,6 +26,11 @@ bool tl_engine_lost_reason(const char *message);
 tl_status tl_engine_execute(duckdb_connection connection, const char *sql, const tl_value *values, size_t value_count,
                             bool streaming, duckdb_result *last, tl_error *err);
 
-/* Adds in_session to the catalog. */
+/* tl_engine_numbers on a connection that is there. */
+tl_status tl_engine_numbers_on(duckdb_connection connection, const char *sql, const tl_value *values, size_t value_count,
+                               int64_t *out, size_t count, tl_error *err);
+
+/* Adds in_session to the catalog; iceberg_bucket and zorder. */
 tl_status tl_engine_add_session(duckdb_connection connection, tl_error *err);
+tl_status tl_engine_add_table_functions(duckdb_connection connection, tl_error *err);
 #endif

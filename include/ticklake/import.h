@@ -42,7 +42,7 @@ typedef struct tl_import_options {
   const char *on_error;      /* bad rows: quarantine (default: kept in rejects/), skip, fail */
   const char *rate;          /* "200" or "200/min": at most so many requests in any 60 s, over all processes of the key */
   int32_t threads;           /* transfers in flight; 0: api_threads of the settings */
-  int32_t retries;           /* of one request; -1: 3 */
+  int32_t retries;           /* of one request; 0: none, -1 (what tl_import_options_default sets): 3 */
   int32_t page_limit;        /* rows a page; 0: the vendor's largest */
   int32_t pages_per_unit;    /* 0: 5 */
   int32_t connect_timeout_ms, read_timeout_ms; /* 0: 10 s, 30 s */

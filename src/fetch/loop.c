@@ -89,7 +89,7 @@ static void on_answer(tl_fetch *f, tl_http_answer *a) {
   }
   link->why = (tl_error){0};
   if (a->status) {
-    tl_fail(&link->why, a->status, "%s", a->reason);
+    tl_fail(&link->why, a->status, "%s:%u: %s", f->origin.host, f->origin.port, a->reason);
     link->why.http_code = a->code;
   } else if (a->code != 200) {
     read_refusal(f, a, &said);

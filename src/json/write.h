@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "json/read.h"
 
 typedef struct tl_json_writer {
   tl_buf *buf;
@@ -33,6 +34,9 @@ void tl_json_put_i64(tl_json_writer *w, const char *key, int64_t value);
 void tl_json_put_f64(tl_json_writer *w, const char *key, double value);
 void tl_json_put_bool(tl_json_writer *w, const char *key, bool value);
 void tl_json_put_null(tl_json_writer *w, const char *key);
+void tl_json_put_raw(tl_json_writer *w, const char *key, const char *text, size_t len); /* one JSON value as it is */
+/* A value that was read, as it is: numbers keep their digits. TL_ELIMIT when it would nest deeper than a writer can. */
+void tl_json_put_value(tl_json_writer *w, const char *key, const tl_json_value *value);
 tl_status tl_json_writer_end(tl_json_writer *w); /* everything must be closed */
 
 /* The same digits elsewhere (tables, CSV): shortest text that reads back as the value; "nan", "inf", "-inf" are NOT

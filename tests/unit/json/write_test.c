@@ -144,8 +144,47 @@ static void a_failed_allocation_sticks_and_is_returned(void **state) {
 }
 #endif
 
+static void a_value_that_was_read_is_written_as_it_was(void **state) {
+  (void)state;
+  const char *text = "{\"a\":[1,1.50e+3,-0,[],{}],\"b\\u0000c\":\"\\u00e9\\n\",\"n\":null,\"t\":true,\"f\":false}";
+  const char *expected = "{\"kept\":{\"a\":[1,1.50e+3,-0,[],{}],\"b\\u0000c\":\"\xC3\xA9\\u000a\",\"n\":null,\"t\":true,\"f\":false},\"after\":1}";
+  tl_json *json = NULL;
+  tl_buf buf = {0};
+  assert_int_equal(tl_json_open(text, strlen(text), 0, &json, NULL), TL_OK);
+  tl_json_writer w = tl_json_writer_of(&buf, NULL);
+  tl_json_put_object(&w, NULL);
+  tl_json_put_value(&w, "kept", tl_json_root(json));
+  tl_json_put_i64(&w, "after", 1);
+  tl_json_put_close(&w);
+  assert_int_equal(tl_json_writer_end(&w), TL_OK);
+  assert_string_equal(buf.data, expected);
+  tl_json_close(json);
+  tl_buf_deinit(&buf);
+}
+
+static void a_value_too_deep_to_write_is_refused(void **state) {
+  (void)state;
+  char text[129] = {0};
+  memset(text, '[', 64);
+  memset(text + 64, ']', 64);
+  tl_json *json = NULL;
+  tl_buf buf = {0};
+  tl_error err = {0};
+  assert_int_equal(tl_json_open(text, 128, 0, &json, NULL), TL_OK);
+  tl_json_writer w = tl_json_writer_of(&buf, &err);
+  tl_json_put_array(&w, NULL);
+  tl_json_put_value(&w, NULL, tl_json_root(json));
+  tl_json_put_close(&w);
+  assert_int_equal(tl_json_writer_end(&w), TL_ELIMIT);
+  assert_string_equal(err.message, "cannot write JSON that nests deeper than 63 levels");
+  tl_json_close(json);
+  tl_buf_deinit(&buf);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_value_that_was_read_is_written_as_it_was),
+    cmocka_unit_test(a_value_too_deep_to_write_is_refused),
     cmocka_unit_test(a_document_is_written_as_put),
     cmocka_unit_test(a_single_value_is_a_document),
     cmocka_unit_test(sixty_levels_close_as_they_were_opened),

@@ -289,7 +289,7 @@ static progress send_some(worker *w, connection *c) {
     if (head_left > due - c->sent) head_left = due - c->sent;
     parts[0] = (struct iovec){d->head.data ? d->head.data + (c->sent < d->head.len ? c->sent : 0) : NULL, head_left};
     size_t body_due = due - c->sent - head_left;
-    parts[1] = (struct iovec){(char *)(uintptr_t)body.data + (body_due ? body_sent : 0), body_due};
+    parts[1] = (struct iovec){body_due ? (char *)(uintptr_t)body.data + body_sent : NULL, body_due};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     ssize_t n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;

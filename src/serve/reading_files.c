@@ -14,7 +14,7 @@ enum { LIST_ALL_ABOVE = 100 }; /* symbols: from here one walk over all is cheape
 
 /* ---- columns ---- */
 
-static tl_status check_columns(const tl_read *read, const char *const *known, size_t known_count, tl_error *err) {
+tl_status tl_read_check_columns(const tl_read *read, const char *const *known, size_t known_count, tl_error *err) {
   for (size_t i = 0; i < read->column_count; i++) {
     bool found = false;
     for (size_t k = 0; k < known_count && !found; k++) found = !strcmp(known[k], read->columns[i]);
@@ -84,7 +84,7 @@ static bool all_canonical(const tl_table_files *files) {
 /* ---- the query ---- */
 
 /* Files hold microseconds, floored; the instant itself is in timestamp_ns where the kind has it. */
-static tl_status append_range(const tl_read *read, bool has_ns, tl_buf *sql, tl_error *err) {
+tl_status tl_read_append_range(const tl_read *read, bool has_ns, tl_buf *sql, tl_error *err) {
   const char *glue = " WHERE ";
   tl_status st = TL_OK;
   int64_t start_us = tl_time_us(read->range.start_ns), end_us = tl_time_us(read->range.end_ns);
@@ -106,7 +106,7 @@ static tl_status append_range(const tl_read *read, bool has_ns, tl_buf *sql, tl_
                         read->session == TL_SESSION_REGULAR ? "regular" : "extended", bar);
 }
 
-static tl_status append_columns(const tl_read *read, const char *const *known, size_t known_count, tl_buf *sql, tl_error *err) {
+tl_status tl_read_append_columns(const tl_read *read, const char *const *known, size_t known_count, tl_buf *sql, tl_error *err) {
   const char *const *columns = read->column_count ? read->columns : known;
   size_t count = read->column_count ? read->column_count : known_count;
   tl_status st = tl_buf_appends(sql, "SELECT ", err);
@@ -121,17 +121,17 @@ static tl_status build(tl_engine *engine, const tl_read *read, const tl_table_fi
   tl_buf literals = {0};
   char *first = NULL;
   bool sorted = all_canonical(files);
-  tl_status st = check_columns(read, known, known_count, err);
+  tl_status st = tl_read_check_columns(read, known, known_count, err);
   if (!st && files->count) st = tl_source_literals(read->lake, files->items, files->count, &literals, err);
   if (!st && files->count && !(first = tl_io_join(read->lake, files->items[0].path)))
     st = tl_fail(err, TL_ENOMEM, "cannot read from '%s'", read->lake);
   tl_source source = {.layout = read->layout, .dataset = &read->dataset, .files = literals.data, .first = first, .uniform = sorted};
   if (count_symbols(files) == 1) source.symbol = files->items[0].symbol;
-  if (!st) st = append_columns(read, known, known_count, sql, err);
+  if (!st) st = tl_read_append_columns(read, known, known_count, sql, err);
   if (!st) st = tl_buf_appends(sql, " FROM (", err);
   if (!st) st = tl_source_select(engine, &source, known, known_count, sql, err);
   if (!st) st = tl_buf_appends(sql, ")", err);
-  if (!st) st = append_range(read, def->has_ns, sql, err);
+  if (!st) st = tl_read_append_range(read, def->has_ns, sql, err);
   if (!st && !sorted) st = tl_buf_appendf(sql, err, " ORDER BY symbol, timestamp%s", def->has_ns ? ", timestamp_ns" : "");
   if (!st && read->limit > 0) st = tl_buf_appendf(sql, err, " LIMIT %" PRId64, read->limit);
   tl_free(first);

@@ -21,6 +21,11 @@ size_t tl_source_columns(const tl_kind_def *def, const char *names[TL_SOURCE_COL
 tl_status tl_source_select(tl_engine *engine, const tl_source *source, const char *const *columns, size_t count, tl_buf *sql,
                            tl_error *err);
 
+/* reading_files.c: what rows of a kind from any layout have in common. */
+tl_status tl_read_check_columns(const tl_read *read, const char *const *known, size_t known_count, tl_error *err);
+tl_status tl_read_append_columns(const tl_read *read, const char *const *known, size_t known_count, tl_buf *sql, tl_error *err);
+tl_status tl_read_append_range(const tl_read *read, bool has_ns, tl_buf *sql, tl_error *err); /* WHERE ..., or nothing */
+
 /* Appends ['...', ...] of all files. */
 tl_status tl_source_literals(const char *lake, const tl_table_file *files, size_t count, tl_buf *sql, tl_error *err);
 #endif

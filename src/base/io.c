@@ -327,6 +327,41 @@ void tl_io_names_deinit(tl_io_names *names) {
   *names = (tl_io_names){0};
 }
 
+tl_status tl_io_temp_folder(tl_buf *path, tl_error *err) {
+  const char *below = getenv("TMPDIR");
+  size_t before = path->len;
+  tl_status st = tl_buf_appendf(path, err, "%s/ticklake-XXXXXX", below && *below ? below : "/tmp");
+  if (st) return st;
+  int rc;
+  SEAM_RETRY(rc, mkdtemp(path->data + before) ? 0 : -1);
+  if (rc == 0) return TL_OK;
+  st = tl_fail_errno(err, errno, "cannot make a folder for temporary files in '%s'", below && *below ? below : "/tmp");
+  path->len = before;
+  path->data[before] = 0;
+  return st;
+}
+
+static tl_status remove_entries(const char *path, tl_error *err) {
+  tl_io_names names;
+  tl_status st = tl_io_list(path, &names, err);
+  if (st) return st == TL_ENOTFOUND ? TL_OK : st;
+  for (size_t i = 0; !st && i < names.count; i++) {
+    char *inner = tl_io_join(path, names.names[i]);
+    st = inner ? tl_io_remove_tree(inner, err) : tl_fail(err, TL_ENOMEM, "cannot remove '%s'", path);
+    tl_free(inner);
+  }
+  tl_io_names_deinit(&names);
+  return st;
+}
+
+tl_status tl_io_remove_tree(const char *path, tl_error *err) {
+  struct stat info;
+  if (lstat(path, &info) != 0) return errno == ENOENT ? TL_OK : tl_fail_errno(err, errno, "cannot remove '%s'", path);
+  if (!S_ISDIR(info.st_mode)) return tl_io_unlink(path, err);
+  tl_status st = remove_entries(path, err);
+  return st ? st : tl_io_rmdir(path, err);
+}
+
 tl_status tl_io_lock(int fd, const char *path, int64_t byte, tl_error *err) {
   struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
   int rc;

@@ -6,6 +6,7 @@
  * Data is committed first, the ledger second: what the ledger says is there has been durable before.
  * Coverage is a set of statements. A statement about [start, end) of a (dataset, symbol) replaces what was known of
  * that range, except that "failed" never replaces present, empty or partial. "missing" forgets.
+ * On an object store it is a log of entries committed by put-if-absent; the same calls hold, each a request or two.
  * Names of datasets are those of market/dataset.h ("equities_1min"). Times are UTC ns, ranges half-open.
  * Strings in lists that a call fills live until the list's _deinit. A list is {0} before the call; a failed call
  * leaves it {0}. TL_ECORRUPT means the ledger is damaged: tl_ledger_set_aside, then rebuild from the files.
@@ -20,6 +21,7 @@
 #include "base/status.h"
 #include "market/schema.h"
 #include "market/time.h"
+#include "store/store.h"
 
 /* ---- ranges: sorted, disjoint, none empty, none touching; {0} is the empty set ---- */
 
@@ -77,13 +79,13 @@ tl_status tl_segments_gaps(const tl_segments *segments, bool whole_days, int64_t
 
 typedef struct tl_ledger tl_ledger;
 
-/* The ledger of the lake at a local base path. Without `create` a lake that has none is TL_ENOTFOUND. An older format
- * is migrated, a newer one is TL_EUSAGE naming both. */
-tl_status tl_ledger_open(const char *lake, bool create, tl_ledger **out, tl_error *err);
+/* The ledger of a lake: a file in a folder, entries on an object store (objects.h). Without `create` a lake that has none
+ * is TL_ENOTFOUND. An older format is migrated, a newer one is TL_EUSAGE naming both. The store must live longer. */
+tl_status tl_ledger_open(tl_store *lake, bool create, tl_ledger **out, tl_error *err);
 void tl_ledger_close(tl_ledger *ledger); /* NULL is fine */
 /* Renames a damaged ledger to a free name ledger.db.damaged-N, so that the next open creates an empty one. No other
- * process may have it open. TL_OK when there is none. */
-tl_status tl_ledger_set_aside(const char *lake, tl_error *err);
+ * process may have it open. On an object store an entry says that the ledger begins anew there. TL_OK when there is none. */
+tl_status tl_ledger_set_aside(tl_store *lake, tl_error *err);
 
 /* ---- facts of the lake ---- */
 
@@ -135,7 +137,16 @@ typedef struct tl_ledger_group {
   size_t unit_count;
   int64_t run;             /* of tl_ledger_run_begin, 0 for none */
   tl_ledger_counts counts; /* added to the run's */
+  /* Where no lock keeps others from the files until the commit (object stores): of a file that another process recorded
+   * since `since` this is asked before its row is replaced, as the later row need not be of the later file. false: the
+   * lake's file is another one by now, whose row stays or is still to come. NULL: rows are replaced. */
+  int64_t since;           /* tl_ledger_seen before the first file was read */
+  tl_status (*still)(void *to, const tl_ledger_file *file, bool *is, tl_error *err);
+  void *to;
 } tl_ledger_group;
+
+/* How far this handle has read what others wrote; grows. 0 for a ledger in a folder. */
+int64_t tl_ledger_seen(tl_ledger *ledger);
 
 tl_status tl_ledger_commit(tl_ledger *ledger, const tl_ledger_group *group, tl_error *err); /* all or nothing */
 /* All file rows are replaced by these, and the units are stated, in one transaction: for audit and adopt. */

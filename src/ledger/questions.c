@@ -199,7 +199,8 @@ tl_status tl_ledger_series_of(tl_ledger *ledger, const char *dataset, const char
       " AND (first IS NOT NULL OR f.files IS NOT NULL) ORDER BY d.name, s.name";
   *out = (tl_ledger_series_list){0};
   tl_db_enter(ledger);
-  tl_status st = tl_db_each(ledger, add_series, out, err, find, "tt", dataset, symbol);
+  tl_status st = tl_db_fresh(ledger, err);
+  if (!st) st = tl_db_each(ledger, add_series, out, err, find, "tt", dataset, symbol);
   tl_db_leave(ledger);
   if (st) tl_ledger_series_deinit(out);
   return st;
@@ -235,7 +236,8 @@ tl_status tl_ledger_files(tl_ledger *ledger, const char *dataset, const char *sy
       " WHERE (?1 IS NULL OR d.name = ?1) AND (?2 IS NULL OR s.name = ?2) ORDER BY f.path";
   *out = (tl_ledger_file_list){0};
   tl_db_enter(ledger);
-  tl_status st = tl_db_each(ledger, add_file, out, err, find, "tt", dataset, symbol);
+  tl_status st = tl_db_fresh(ledger, err);
+  if (!st) st = tl_db_each(ledger, add_file, out, err, find, "tt", dataset, symbol);
   tl_db_leave(ledger);
   if (st) tl_ledger_files_deinit(out);
   return st;

@@ -3,39 +3,46 @@
 #include "ledger/db.h"
 #include "ledger/text.h"
 
-tl_status tl_ledger_run_begin(tl_ledger *ledger, const char *command, int64_t now_ns, int64_t *id, tl_error *err) {
+static tl_status put_begin(tl_ledger *ledger, tl_op *op, tl_error *err) {
   static const char insert[] = "INSERT INTO run(started_ns, command) VALUES(?1, ?2)";
-  tl_db_enter(ledger);
-  tl_status st = tl_db_begin_write(ledger, err);
-  if (!st) {
-    st = tl_db_run(ledger, err, insert, "it", now_ns, command);
-    *id = sqlite3_last_insert_rowid(ledger->db);
-    st = tl_db_end(ledger, st, err);
-  }
-  tl_db_leave(ledger);
+  tl_status st = tl_db_run(ledger, err, insert, "it", op->at_ns, op->text);
+  op->run = sqlite3_last_insert_rowid(ledger->db);
   return st;
 }
 
-static tl_status put_end(tl_ledger *ledger, int64_t id, int64_t now_ns, int exit_code, const char *message,
-                         const tl_ledger_counts *counts, tl_error *err) {
+static tl_status put_end(tl_ledger *ledger, const tl_op *op, tl_error *err) {
   static const char update[] = "UPDATE run SET ended_ns = ?2, exit_code = ?3, message = ?4, rows = ?5, rejected = ?6,"
                                " files = ?7, requests = ?8, retries = ?9, bytes = ?10 WHERE id = ?1";
-  return tl_db_run(ledger, err, update, "iiitiiiiii", id, now_ns, (int64_t)exit_code, message ? message : "",
-                   counts->rows, counts->rejected, counts->files, counts->requests, counts->retries, counts->bytes);
+  static const char insert[] = "INSERT OR REPLACE INTO run_symbol(run, symbol, reason) VALUES(?1, ?2, ?3)";
+  const tl_ledger_counts *c = &op->counts;
+  tl_status st = tl_db_run(ledger, err, update, "iiitiiiiii", op->run, op->at_ns, op->exit_code, op->text, c->rows,
+                           c->rejected, c->files, c->requests, c->retries, c->bytes);
+  for (size_t i = 0; !st && i < op->result_count; i++)
+    st = tl_db_run(ledger, err, insert, "itt", op->run, op->results[i].symbol,
+                   op->results[i].reason ? op->results[i].reason : "");
+  return st;
+}
+
+tl_status tl_db_apply_run(tl_ledger *ledger, tl_op *op, tl_error *err) {
+  return op->type == TL_OP_RUN_BEGIN ? put_begin(ledger, op, err) : put_end(ledger, op, err);
+}
+
+tl_status tl_ledger_run_begin(tl_ledger *ledger, const char *command, int64_t now_ns, int64_t *id, tl_error *err) {
+  tl_op op = {.type = TL_OP_RUN_BEGIN, .text = command, .at_ns = now_ns};
+  tl_db_enter(ledger);
+  tl_status st = tl_db_write(ledger, &op, err);
+  tl_db_leave(ledger);
+  *id = op.run;
+  return st;
 }
 
 tl_status tl_ledger_run_end(tl_ledger *ledger, int64_t id, int64_t now_ns, int exit_code, const char *message,
                             const tl_ledger_counts *counts, const tl_ledger_result *results, size_t result_count,
                             tl_error *err) {
-  static const char insert[] = "INSERT OR REPLACE INTO run_symbol(run, symbol, reason) VALUES(?1, ?2, ?3)";
+  tl_op op = {.type = TL_OP_RUN_END, .run = id, .at_ns = now_ns, .exit_code = exit_code, .text = message ? message : "",
+              .counts = *counts, .results = results, .result_count = result_count};
   tl_db_enter(ledger);
-  tl_status st = tl_db_begin_write(ledger, err);
-  if (!st) {
-    st = put_end(ledger, id, now_ns, exit_code, message, counts, err);
-    for (size_t i = 0; !st && i < result_count; i++)
-      st = tl_db_run(ledger, err, insert, "itt", id, results[i].symbol, results[i].reason ? results[i].reason : "");
-    st = tl_db_end(ledger, st, err);
-  }
+  tl_status st = tl_db_write(ledger, &op, err);
   tl_db_leave(ledger);
   return st;
 }
@@ -63,7 +70,8 @@ tl_status tl_ledger_runs(tl_ledger *ledger, size_t runs_max, tl_ledger_run_list 
   *out = (tl_ledger_run_list){0};
   int64_t limit = runs_max > INT32_MAX ? (int64_t)INT32_MAX : (int64_t)runs_max;
   tl_db_enter(ledger);
-  tl_status st = tl_db_each(ledger, add_run, out, err, find, "i", limit);
+  tl_status st = tl_db_fresh(ledger, err);
+  if (!st) st = tl_db_each(ledger, add_run, out, err, find, "i", limit);
   tl_db_leave(ledger);
   if (st) tl_ledger_runs_deinit(out);
   return st;
@@ -89,7 +97,8 @@ tl_status tl_ledger_run_results(tl_ledger *ledger, int64_t id, tl_ledger_result_
   static const char find[] = "SELECT symbol, reason FROM run_symbol WHERE run = ?1 ORDER BY symbol";
   *out = (tl_ledger_result_list){0};
   tl_db_enter(ledger);
-  tl_status st = tl_db_each(ledger, add_result, out, err, find, "i", id);
+  tl_status st = tl_db_fresh(ledger, err);
+  if (!st) st = tl_db_each(ledger, add_result, out, err, find, "i", id);
   tl_db_leave(ledger);
   if (st) tl_ledger_results_deinit(out);
   return st;

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "ledger/hooks.h"
+#include "ledger/objects.h"
 
 static const int64_t busy_wait_max_ns = INT64_C(600) * TL_NS_PER_S; /* longer than any import's commit */
 static const int64_t application_id = 0x746c6b65;                  /* "tlke", in the file's header */
@@ -164,7 +165,20 @@ tl_status tl_db_begin_write(tl_ledger *ledger, tl_error *err) {
   return tl_db_run(ledger, err, "BEGIN IMMEDIATE", "");
 }
 
-tl_status tl_db_begin_read(tl_ledger *ledger, tl_error *err) { return tl_db_run(ledger, err, "BEGIN", ""); }
+tl_status tl_db_fresh(tl_ledger *ledger, tl_error *err) {
+  return ledger->objects ? tl_objects_refresh(ledger, err) : TL_OK;
+}
+
+tl_status tl_db_begin_read(tl_ledger *ledger, tl_error *err) {
+  tl_status st = tl_db_fresh(ledger, err);
+  return st ? st : tl_db_run(ledger, err, "BEGIN", "");
+}
+
+tl_status tl_db_write(tl_ledger *ledger, tl_op *op, tl_error *err) {
+  if (ledger->objects) return tl_objects_write(ledger, op, err);
+  tl_status st = tl_db_begin_write(ledger, err);
+  return st ? st : tl_db_end(ledger, tl_db_apply(ledger, op, err), err);
+}
 
 tl_status tl_db_end(tl_ledger *ledger, tl_status st, tl_error *err) {
   if (!st) st = tl_db_run(ledger, err, "COMMIT", "");
@@ -229,14 +243,66 @@ static tl_status prepare_file(tl_ledger *ledger, bool create, tl_error *err) {
 
 /* ---- open and close ---- */
 
+tl_status tl_ledger_make(const char *path, tl_ledger **out, tl_error *err) {
+  tl_ledger *ledger = tl_calloc(1, sizeof *ledger);
+  char *copy = ledger ? tl_strdup(path) : NULL;
+  if (!copy) {
+    tl_free(ledger);
+    return tl_fail(err, TL_ENOMEM, "out of memory: cannot open ledger '%s'", path);
+  }
+  pthread_mutex_init(&ledger->lock, NULL);
+  ledger->path = copy;
+  ledger->formats = tl_ledger_formats;
+  ledger->format_newest = tl_ledger_format_newest;
+  *out = ledger;
+  return TL_OK;
+}
+
+tl_status tl_db_open(tl_ledger *ledger, const char *path, bool create, tl_error *err) {
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
+  int rc = sqlite3_open_v2(path, &ledger->db, flags, NULL);
+  return rc == SQLITE_OK ? prepare_file(ledger, create, err) : tl_db_fail(ledger, rc, "open", err);
+}
+
+void tl_db_close(tl_ledger *ledger) {
+  for (size_t i = 0; i < TL_LEDGER_STATEMENTS_MAX; i++) {
+    sqlite3_finalize(ledger->kept[i].statement);
+    ledger->kept[i].statement = NULL;
+  }
+  sqlite3_close(ledger->db);
+  ledger->db = NULL;
+}
+
+static tl_status copy_tables(tl_ledger *ledger, sqlite3 *to, sqlite3 *from, const char *doing, tl_error *err) {
+  sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
+  int rc = backup ? sqlite3_backup_step(backup, -1) : sqlite3_errcode(to);
+  if (backup) sqlite3_backup_finish(backup);
+  return rc == SQLITE_DONE ? TL_OK : tl_db_fail(ledger, rc == SQLITE_OK ? SQLITE_ERROR : rc, doing, err);
+}
+
+tl_status tl_db_load(tl_ledger *ledger, const char *path, tl_error *err) {
+  sqlite3 *from = NULL;
+  int rc = sqlite3_open_v2("", &ledger->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_open_v2(path, &from, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+  tl_status st = rc == SQLITE_OK ? copy_tables(ledger, ledger->db, from, "read", err) : tl_db_fail(ledger, rc, "open", err);
+  sqlite3_close(from);
+  return st ? st : prepare_file(ledger, false, err);
+}
+
+tl_status tl_db_save(tl_ledger *ledger, const char *path, tl_error *err) {
+  sqlite3 *to = NULL;
+  int rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+  tl_status st = rc == SQLITE_OK ? copy_tables(ledger, to, ledger->db, "copy", err) : tl_db_fail(ledger, rc, "copy", err);
+  sqlite3_close(to);
+  return st;
+}
+
 static tl_status open_file(tl_ledger *ledger, bool create, tl_error *err) {
   tl_io_info info;
   tl_status st = tl_io_stat(ledger->path, &info, err);
   if (st && (st != TL_ENOTFOUND || !create)) return st;
   if (st && (st = tl_io_mkdir_parents(ledger->path, err)) != TL_OK) return st;
-  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
-  int rc = sqlite3_open_v2(ledger->path, &ledger->db, flags, NULL);
-  return rc == SQLITE_OK ? prepare_file(ledger, create, err) : tl_db_fail(ledger, rc, "open", err);
+  return tl_db_open(ledger, ledger->path, create, err);
 }
 
 static char *ledger_path(const char *lake) {
@@ -246,23 +312,28 @@ static char *ledger_path(const char *lake) {
   return path;
 }
 
-tl_status tl_ledger_open(const char *lake, bool create, tl_ledger **out, tl_error *err) {
-  return tl_ledger_open_formats(lake, create, tl_ledger_formats, tl_ledger_format_newest, out, err);
+tl_status tl_ledger_open(tl_store *lake, bool create, tl_ledger **out, tl_error *err) {
+  *out = NULL;
+  tl_status st = tl_ledger_hooks_install(err);
+  if (st) return st;
+  if (!tl_store_is_local(lake)) return tl_objects_open(lake, create, out, err);
+  return tl_ledger_open_formats(tl_store_local(lake), create, tl_ledger_formats, tl_ledger_format_newest, out, err);
 }
 
 tl_status tl_ledger_open_formats(const char *lake, bool create, const char *const *formats, int format_newest,
                                  tl_ledger **out, tl_error *err) {
   *out = NULL;
+  tl_ledger *ledger = NULL;
   tl_status st = tl_ledger_hooks_install(err);
   if (st) return st;
-  tl_ledger *ledger = tl_calloc(1, sizeof *ledger);
-  if (!ledger) return tl_fail(err, TL_ENOMEM, "out of memory: cannot open the ledger of '%s'", lake);
-  pthread_mutex_init(&ledger->lock, NULL);
+  char *path = ledger_path(lake);
+  if (!path) return tl_fail(err, TL_ENOMEM, "out of memory: cannot open the ledger of '%s'", lake);
+  st = tl_ledger_make(path, &ledger, err);
+  tl_free(path);
+  if (st) return st;
   ledger->formats = formats;
   ledger->format_newest = format_newest;
-  ledger->path = ledger_path(lake);
-  if (!ledger->path) st = tl_fail(err, TL_ENOMEM, "out of memory: cannot open the ledger of '%s'", lake);
-  else st = open_file(ledger, create, err);
+  st = open_file(ledger, create, err);
   if (st) tl_ledger_close(ledger);
   else *out = ledger;
   return st;
@@ -270,8 +341,8 @@ tl_status tl_ledger_open_formats(const char *lake, bool create, const char *cons
 
 void tl_ledger_close(tl_ledger *ledger) {
   if (!ledger) return;
-  for (size_t i = 0; i < TL_LEDGER_STATEMENTS_MAX; i++) sqlite3_finalize(ledger->kept[i].statement);
-  sqlite3_close(ledger->db);
+  tl_db_close(ledger);
+  tl_objects_close(ledger->objects);
   pthread_mutex_destroy(&ledger->lock);
   tl_free(ledger->path);
   tl_free(ledger);
@@ -279,7 +350,7 @@ void tl_ledger_close(tl_ledger *ledger) {
 
 /* The journal follows its ledger. Should we die between the two, SQLite drops a journal that lies beside an empty
  * file. */
-tl_status tl_ledger_set_aside(const char *lake, tl_error *err) {
+static tl_status set_file_aside(const char *lake, tl_error *err) {
   tl_buf to = {0};
   tl_io_info info;
   char *path = ledger_path(lake);
@@ -304,4 +375,10 @@ done:
   tl_buf_deinit(&to);
   tl_free(path);
   return st == TL_ENOTFOUND ? TL_OK : st;
+}
+
+tl_status tl_ledger_set_aside(tl_store *lake, tl_error *err) {
+  tl_status st = tl_ledger_hooks_install(err);
+  if (st) return st;
+  return tl_store_is_local(lake) ? set_file_aside(tl_store_local(lake), err) : tl_objects_set_aside(lake, err);
 }

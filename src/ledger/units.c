@@ -133,46 +133,40 @@ static tl_status put_group(tl_ledger *ledger, const tl_ledger_group *group, tl_e
   return st;
 }
 
-static tl_status commit_group(tl_ledger *ledger, const tl_ledger_group *group, bool forget_files, tl_error *err) {
-  tl_db_enter(ledger);
-  tl_status st = tl_db_begin_write(ledger, err);
-  if (!st) {
-    if (forget_files) st = tl_db_run(ledger, err, "DELETE FROM file", "");
-    if (!st) st = put_group(ledger, group, err);
-    st = tl_db_end(ledger, st, err);
-  }
-  tl_db_leave(ledger);
-  return st;
-}
-
-tl_status tl_ledger_commit(tl_ledger *ledger, const tl_ledger_group *group, tl_error *err) {
-  return commit_group(ledger, group, false, err);
-}
-
-tl_status tl_ledger_rebuild(tl_ledger *ledger, const tl_ledger_group *group, tl_error *err) {
-  return commit_group(ledger, group, true, err);
-}
-
-tl_status tl_ledger_recount(tl_ledger *ledger, const char *dataset, const char *symbol, tl_range range, int64_t rows,
-                            tl_error *err) {
+static tl_status recount(tl_ledger *ledger, const tl_op *op, tl_error *err) {
   static const char clear[] = "UPDATE unit SET rows = 0 WHERE dataset = ?1 AND symbol = ?2 AND start_ns >= ?3"
                               " AND end_ns <= ?4 AND start_ns < ?4";
   static const char set[] =
       "UPDATE unit SET rows = ?5 WHERE dataset = ?1 AND symbol = ?2 AND end_ns <= ?4 AND start_ns ="
       " (SELECT min(start_ns) FROM unit WHERE dataset = ?1 AND symbol = ?2 AND start_ns >= ?3)";
   series s = {0};
+  tl_range range = op->range;
+  tl_status st = series_find(ledger, &s, op->dataset, op->symbol, err);
+  if (!st) st = tl_db_run(ledger, err, clear, "iiii", s.dataset_id, s.symbol_id, range.start_ns, range.end_ns);
+  if (!st)
+    st = tl_db_run(ledger, err, set, "iiiii", s.dataset_id, s.symbol_id, range.start_ns, range.end_ns, op->rows);
+  return st;
+}
+
+static tl_status write_op(tl_ledger *ledger, tl_op *op, tl_error *err) {
   tl_db_enter(ledger);
-  tl_status st = tl_db_begin_write(ledger, err);
-  if (!st) {
-    st = series_find(ledger, &s, dataset, symbol, err);
-    if (!st)
-      st = tl_db_run(ledger, err, clear, "iiii", s.dataset_id, s.symbol_id, range.start_ns, range.end_ns);
-    if (!st)
-      st = tl_db_run(ledger, err, set, "iiiii", s.dataset_id, s.symbol_id, range.start_ns, range.end_ns, rows);
-    st = tl_db_end(ledger, st, err);
-  }
+  tl_status st = tl_db_write(ledger, op, err);
   tl_db_leave(ledger);
   return st;
+}
+
+tl_status tl_ledger_commit(tl_ledger *ledger, const tl_ledger_group *group, tl_error *err) {
+  return write_op(ledger, &(tl_op){.type = TL_OP_COMMIT, .group = group}, err);
+}
+
+tl_status tl_ledger_rebuild(tl_ledger *ledger, const tl_ledger_group *group, tl_error *err) {
+  return write_op(ledger, &(tl_op){.type = TL_OP_REBUILD, .group = group}, err);
+}
+
+tl_status tl_ledger_recount(tl_ledger *ledger, const char *dataset, const char *symbol, tl_range range, int64_t rows,
+                            tl_error *err) {
+  tl_op op = {.type = TL_OP_RECOUNT, .dataset = dataset, .symbol = symbol, .range = range, .rows = rows};
+  return write_op(ledger, &op, err);
 }
 
 /* ---- facts ---- */
@@ -198,25 +192,30 @@ static tl_status read_layout(tl_ledger *ledger, char got[16], tl_error *err) {
   return tl_db_each(ledger, copy_layout, got, err, "SELECT value FROM fact WHERE name = 'layout'", "");
 }
 
-static tl_status fix_layout(tl_ledger *ledger, const char *want, char got[16], tl_error *err) {
+static tl_status fix_layout(tl_ledger *ledger, tl_op *op, tl_error *err) {
   static const char put_fact[] = "INSERT OR REPLACE INTO fact(name, value) VALUES('layout', ?1)";
+  const char *want = op->text;
+  char got[16];
   bool nothing = false;
-  tl_status st = read_layout(ledger, got, err);
-  if (st || !strcmp(got, want)) return st;
+  tl_status st = read_layout(ledger, got, err); /* again: another process may have been first */
+  op->idle = !st && !strcmp(got, want);
+  if (st || op->idle) return st;
   if (got[0] && (st = holds_nothing(ledger, 0, &nothing, err)) != TL_OK) return st;
   if (got[0] && !nothing)
     return tl_fail(err, TL_EUSAGE, "this lake has the layout '%s', not '%s': leave --layout out or use another lake",
                    got, want);
-  snprintf(got, 16, "%s", want);
   return tl_db_run(ledger, err, put_fact, "t", want);
 }
 
 tl_status tl_ledger_layout(tl_ledger *ledger, const char *want, char got[16], tl_error *err) {
+  got[0] = 0;
   tl_db_enter(ledger);
-  tl_status st = read_layout(ledger, got, err);
+  tl_status st = tl_db_fresh(ledger, err);
+  if (!st) st = read_layout(ledger, got, err);
   if (!st && *want && strcmp(got, want) != 0) {
-    st = tl_db_begin_write(ledger, err);
-    if (!st) st = tl_db_end(ledger, fix_layout(ledger, want, got, err), err);
+    st = tl_db_write(ledger, &(tl_op){.type = TL_OP_LAYOUT, .text = want}, err);
+    tl_status read = read_layout(ledger, got, st ? NULL : err);
+    if (!st) st = read;
   }
   tl_db_leave(ledger);
   return st;
@@ -224,21 +223,16 @@ tl_status tl_ledger_layout(tl_ledger *ledger, const char *want, char got[16], tl
 
 /* ---- sources ---- */
 
-typedef struct source_field {
-  const char *name;
-  size_t offset, size;
-} source_field;
 #define FIELD(name) {#name, offsetof(tl_ledger_source, name), sizeof(((tl_ledger_source *)0)->name)}
-static const source_field source_fields[] = {FIELD(provider), FIELD(feed),       FIELD(adjustment), FIELD(asof),
-                                             FIELD(currency), FIELD(built_from), FIELD(conditions)};
-enum { SOURCE_FIELDS = sizeof source_fields / sizeof *source_fields };
+const tl_source_field tl_source_fields[TL_SOURCE_FIELDS] = {FIELD(provider), FIELD(feed),       FIELD(adjustment), FIELD(asof),
+                                                            FIELD(currency), FIELD(built_from), FIELD(conditions)};
 
 static const char *field_of(const tl_ledger_source *source, size_t i) {
-  return (const char *)source + source_fields[i].offset;
+  return (const char *)source + tl_source_fields[i].offset;
 }
 
 static bool sources_equal(const tl_ledger_source *a, const tl_ledger_source *b) {
-  for (size_t i = 0; i < SOURCE_FIELDS; i++)
+  for (size_t i = 0; i < TL_SOURCE_FIELDS; i++)
     if (strcmp(field_of(a, i), field_of(b, i)) != 0) return false;
   return true;
 }
@@ -247,9 +241,9 @@ static bool sources_equal(const tl_ledger_source *a, const tl_ledger_source *b) 
 static void describe(const tl_ledger_source *source, char *out, size_t size) {
   size_t used = 0;
   out[0] = 0;
-  for (size_t i = 0; i < SOURCE_FIELDS && used < size; i++) {
+  for (size_t i = 0; i < TL_SOURCE_FIELDS && used < size; i++) {
     if (!*field_of(source, i)) continue;
-    const char *name = !strcmp(source_fields[i].name, "built_from") ? "from" : source_fields[i].name;
+    const char *name = !strcmp(tl_source_fields[i].name, "built_from") ? "from" : tl_source_fields[i].name;
     int n = snprintf(out + used, size - used, "%s%s%s%s", used ? ", " : "", i ? name : "", i ? " " : "",
                      field_of(source, i));
     used += n > 0 ? (size_t)n : 0;
@@ -265,8 +259,8 @@ static tl_status copy_source(sqlite3_stmt *row, void *context, tl_error *err) {
   found_source *found = context;
   (void)err;
   found->known = true;
-  for (size_t i = 0; i < SOURCE_FIELDS; i++)
-    snprintf((char *)&found->source + source_fields[i].offset, source_fields[i].size, "%s", tl_db_text(row, (int)i));
+  for (size_t i = 0; i < TL_SOURCE_FIELDS; i++)
+    snprintf((char *)&found->source + tl_source_fields[i].offset, tl_source_fields[i].size, "%s", tl_db_text(row, (int)i));
   return TL_OK;
 }
 
@@ -277,38 +271,67 @@ static tl_status read_source(tl_ledger *ledger, const char *dataset, found_sourc
   return tl_db_each(ledger, copy_source, found, err, find, "t", dataset);
 }
 
-static tl_status fix_source(tl_ledger *ledger, const char *dataset, const tl_ledger_source *want, found_source *found,
-                            tl_error *err) {
+static tl_status fix_source(tl_ledger *ledger, tl_op *op, tl_error *err) {
   static const char set[] = "UPDATE dataset SET provider = ?2, feed = ?3, adjustment = ?4, asof = ?5, currency = ?6,"
                             " built_from = ?7, conditions = ?8 WHERE id = ?1";
+  const tl_ledger_source *want = op->source;
+  found_source found;
   bool nothing = true;
   int64_t id = 0;
-  tl_status st = read_source(ledger, dataset, found, err); /* again: another process may have been first */
-  if (st || (found->known && sources_equal(want, &found->source))) return st;
-  if ((st = tl_db_id(ledger, false, dataset, true, &id, err)) != TL_OK) return st;
-  if (found->known && (st = holds_nothing(ledger, id, &nothing, err)) != TL_OK) return st;
+  tl_status st = read_source(ledger, op->dataset, &found, err); /* again: another process may have been first */
+  op->idle = !st && found.known && sources_equal(want, &found.source);
+  if (st || op->idle) return st;
+  if ((st = tl_db_id(ledger, false, op->dataset, true, &id, err)) != TL_OK) return st;
+  if (found.known && (st = holds_nothing(ledger, id, &nothing, err)) != TL_OK) return st;
   if (!nothing) {
     char have[128], asked[128];
-    describe(&found->source, have, sizeof have);
+    describe(&found.source, have, sizeof have);
     describe(want, asked, sizeof asked);
-    return tl_fail(err, TL_EUSAGE, "'%s' in this lake comes from %s; asked for is %s: use another lake for it", dataset,
-                   have, asked);
+    return tl_fail(err, TL_EUSAGE, "'%s' in this lake comes from %s; asked for is %s: use another lake for it",
+                   op->dataset, have, asked);
   }
-  found->source = *want;
   return tl_db_run(ledger, err, set, "ittttttt", id, want->provider, want->feed, want->adjustment, want->asof,
                    want->currency, want->built_from, want->conditions);
 }
 
 tl_status tl_ledger_source_of(tl_ledger *ledger, const char *dataset, const tl_ledger_source *want,
                               tl_ledger_source *got, tl_error *err) {
-  found_source found;
+  found_source found = {0};
   tl_db_enter(ledger);
-  tl_status st = read_source(ledger, dataset, &found, err);
+  tl_status st = tl_db_fresh(ledger, err);
+  if (!st) st = read_source(ledger, dataset, &found, err);
   if (!st && want && !(found.known && sources_equal(want, &found.source))) {
-    st = tl_db_begin_write(ledger, err);
-    if (!st) st = tl_db_end(ledger, fix_source(ledger, dataset, want, &found, err), err);
+    st = tl_db_write(ledger, &(tl_op){.type = TL_OP_SOURCE, .dataset = dataset, .source = want}, err);
+    tl_status read = read_source(ledger, dataset, &found, st ? NULL : err);
+    if (!st) st = read;
   }
   tl_db_leave(ledger);
   if (got) *got = found.source;
   return st;
+}
+
+/* ---- all that writes ---- */
+
+static tl_status reset(tl_ledger *ledger, tl_error *err) {
+  static const char *const empty[] = {"DELETE FROM fact", "DELETE FROM unit", "DELETE FROM file", "DELETE FROM run_symbol",
+                                      "DELETE FROM run",  "DELETE FROM dataset", "DELETE FROM symbol"};
+  tl_status st = TL_OK;
+  for (size_t i = 0; !st && i < sizeof empty / sizeof *empty; i++) st = tl_db_run(ledger, err, empty[i], "");
+  return st;
+}
+
+tl_status tl_db_apply(tl_ledger *ledger, tl_op *op, tl_error *err) {
+  tl_status st = TL_OK;
+  op->idle = false;
+  switch (op->type) {
+  case TL_OP_LAYOUT: return fix_layout(ledger, op, err);
+  case TL_OP_SOURCE: return fix_source(ledger, op, err);
+  case TL_OP_REBUILD: st = tl_db_run(ledger, err, "DELETE FROM file", ""); /* fall through */
+  case TL_OP_COMMIT: return st ? st : put_group(ledger, op->group, err);
+  case TL_OP_RECOUNT: return recount(ledger, op, err);
+  case TL_OP_RUN_BEGIN:
+  case TL_OP_RUN_END: return tl_db_apply_run(ledger, op, err);
+  case TL_OP_RESET: return reset(ledger, err);
+  }
+  return tl_fail(err, TL_EINTERNAL, "the ledger knows no step %d", (int)op->type);
 }

@@ -231,7 +231,7 @@ tl_status tl_run_adopt(tl_run_lake *lake, const tl_import_options *options, tl_a
   tl_table_datasets datasets = {0};
   char layout[16];
   tl_status st = tl_table_detect(lake->path, &a.layout, err);
-  if (!st) st = tl_ledger_open(lake->path, true, &a.ledger, err);
+  if (!st) st = tl_ledger_open(lake->store, true, &a.ledger, err);
   if (!st) st = tl_ledger_layout(a.ledger, tl_layout_name(a.layout), layout, err);
   if (!st) st = tl_engine_open(NULL, &a.engine, err);
   if (!st) st = tl_words_open(&a.words, err);

@@ -26,7 +26,7 @@ static void check_lake(checkup *c, const tl_run_lake *lake) {
   char detail[512];
   tl_error err = {0};
   tl_ledger *ledger = NULL;
-  tl_status st = tl_ledger_open(lake->path, false, &ledger, &err);
+  tl_status st = tl_ledger_open(lake->store, false, &ledger, &err);
   if (st == TL_ENOTFOUND) snprintf(detail, sizeof detail, "%.400s (not there yet: the first import makes it)", lake->path);
   else snprintf(detail, sizeof detail, "%s", st ? err.message : lake->path);
   say(c, "lake", !st || st == TL_ENOTFOUND, detail);

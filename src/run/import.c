@@ -145,7 +145,7 @@ tl_status tl_run_import(tl_run_lake *lake, const tl_import_options *options, tl_
   tl_ledger *ledger = NULL;
   *out = NULL;
   tl_status st = tl_job_init(&job, lake, options, err);
-  if (!st) st = tl_ledger_open(lake->path, true, &ledger, err);
+  if (!st) st = tl_ledger_open(lake->store, true, &ledger, err);
   if (!st) st = tl_job_claim(&job, ledger, err);
   if (!st) st = run_job(lake, ledger, &job, NULL, out, err);
   atomic_store(&lake->canceled, false); /* not at the start: a signal that came before the call began counts */
@@ -161,7 +161,7 @@ tl_status tl_run_plan(tl_run_lake *lake, const tl_import_options *options, bool 
   demand d = {0};
   tl_buf text = {0};
   tl_status st = tl_job_init(&job, lake, options, err);
-  if (!st) st = tl_ledger_open(lake->path, false, &ledger, err);
+  if (!st) st = tl_ledger_open(lake->store, false, &ledger, err);
   if (st == TL_ENOTFOUND) st = TL_OK; /* a lake that is not there yet holds nothing */
   if (!st) st = find_demand(&job, ledger, NULL, &d, err);
   if (!st) st = json ? tl_plan_print_json(&d.input, &d.plan, &text, err) : tl_plan_print_text(&d.input, &d.plan, &text, err);

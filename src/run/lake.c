@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "config/settings.h"
 #include "run/job.h"
+#include "store/store.h"
 
 tl_status tl_run_lake_init(tl_run_lake *lake, const char *path, const char *config_file, tl_error *err) {
   *lake = (tl_run_lake){0};
@@ -14,25 +15,23 @@ tl_status tl_run_lake_init(tl_run_lake *lake, const char *path, const char *conf
   if (!path || !*path) path = tl_settings_get(lake->settings, tl_settings_system(lake->settings), "local_storage_dir");
   if (!path || !*path) path = "lake";
   if (!strncmp(path, "file://", 7)) path += 7;
-  if (strstr(path, "://")) st = tl_fail(err, TL_EUSAGE, "the lake '%s' is not a local folder; other stores are not known to this version", path);
-  if (!st && !(lake->path = tl_strdup(path))) st = tl_fail(err, TL_ENOMEM, "cannot open lake '%s'", path);
-  if (st) {
-    tl_run_lake_deinit(lake);
-    return st;
-  }
-  size_t len = strlen(lake->path);
+  if (!(lake->path = tl_strdup(path))) st = tl_fail(err, TL_ENOMEM, "cannot open lake '%s'", path);
+  size_t len = st ? 0 : strlen(lake->path);
   while (len > 1 && lake->path[len - 1] == '/') lake->path[--len] = 0;
-  return TL_OK;
+  if (!st) st = tl_store_open(lake->path, lake->settings, &lake->store, err);
+  if (st) tl_run_lake_deinit(lake);
+  return st;
 }
 
 void tl_run_lake_deinit(tl_run_lake *lake) {
+  tl_store_close(lake->store);
   tl_settings_close(lake->settings);
   tl_free(lake->path);
   *lake = (tl_run_lake){0};
 }
 
 tl_status tl_run_ledger(const tl_run_lake *lake, tl_ledger **out, tl_error *err) {
-  tl_status st = tl_ledger_open(lake->path, false, out, err);
+  tl_status st = tl_ledger_open(lake->store, false, out, err);
   if (st != TL_ENOTFOUND) return st;
   return tl_fail(err, st, "there is no lake at '%s'; import something, or name one with --lake", lake->path);
 }

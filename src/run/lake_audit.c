@@ -219,12 +219,12 @@ tl_status tl_run_audit(tl_run_lake *lake, const char *kind, const char *symbols,
   tl_status st = kind ? tl_dataset_parse(kind, &dataset, err) : TL_OK;
   if (!st && symbols) st = tl_run_symbols_parse(lake, symbols, &only, err);
   if (!st && tl_run_layout(lake, &a.layout, err) == TL_ENOTFOUND) st = TL_ENOTFOUND; /* a mistyped path makes no lake */
-  if (!st) st = tl_ledger_open(lake->path, repair, &a.ledger, err); /* a lost ledger is made anew from the files */
+  if (!st) st = tl_ledger_open(lake->store, repair, &a.ledger, err); /* a lost ledger is made anew from the files */
   if (st == TL_ENOTFOUND && tl_table_detect(lake->path, &a.layout, NULL) == TL_OK)
     st = tl_fail(err, TL_ENOTFOUND, "the lake at '%s' has no ledger; 'audit --repair' makes one from its files", lake->path);
   if (st == TL_ECORRUPT && repair) {
-    st = tl_ledger_set_aside(lake->path, err);
-    if (!st) st = tl_ledger_open(lake->path, true, &a.ledger, err);
+    st = tl_ledger_set_aside(lake->store, err);
+    if (!st) st = tl_ledger_open(lake->store, true, &a.ledger, err);
     if (!st) give(&a, "_ticklake/ledger.db", "repaired", "set aside as damaged; made anew from the files", true);
   }
   if (!st) st = tl_run_layout(lake, &a.layout, err);

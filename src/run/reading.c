@@ -13,7 +13,7 @@
 tl_status tl_run_layout(tl_run_lake *lake, tl_layout *out, tl_error *err) {
   tl_ledger *ledger = NULL;
   char name[16] = "";
-  tl_status st = tl_ledger_open(lake->path, false, &ledger, err);
+  tl_status st = tl_ledger_open(lake->store, false, &ledger, err);
   if (!st) st = tl_ledger_layout(ledger, "", name, err);
   tl_ledger_close(ledger);
   if (!st && tl_layout_parse(name, out)) return TL_OK;
@@ -184,7 +184,7 @@ tl_status tl_run_range(tl_run_lake *lake, const char *kind, const char *symbol, 
   tl_status st = tl_dataset_parse(kind, &dataset, err);
   if (!st) st = tl_run_layout(lake, &layout, err);
   if (st) return st;
-  if (tl_ledger_open(lake->path, false, &ledger, NULL) == TL_OK &&
+  if (tl_ledger_open(lake->store, false, &ledger, NULL) == TL_OK &&
       tl_ledger_series_of(ledger, dataset.name, symbol, &list, NULL) == TL_OK && list.count && list.items[0].files &&
       list.items[0].time_min_ns <= list.items[0].time_max_ns)
     extent = (tl_read_extent){list.items[0].time_min_ns, list.items[0].time_max_ns, list.items[0].rows};

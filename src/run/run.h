@@ -10,7 +10,8 @@
 #include "ticklake/read.h"
 
 typedef struct tl_run_lake { /* what tl_lake is inside */
-  char *path;
+  char *path;             /* as it was named */
+  struct tl_store *store; /* where its bytes live */
   struct tl_settings *settings;
   atomic_bool canceled;
 } tl_run_lake;

@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
-#include "ledger/ledger.h"
+#include "ledger/db.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,6 +20,10 @@ static void check(bool ok, const char *what) {
   if (ok) return;
   fprintf(stderr, "ledger_fuzz: %s\n", what);
   abort();
+}
+
+static tl_status open_ledger(bool create, tl_ledger **out, tl_error *err) {
+  return tl_ledger_open_formats(lake, create, tl_ledger_formats, tl_ledger_format_newest, out, err);
 }
 
 static void remove_lake(void) {
@@ -52,7 +56,7 @@ static void make_sound(void) {
   tl_ledger_result result = {"A", "no"};
   tl_ledger_group group = {.files = &file, .file_count = 1, .units = units, .unit_count = 60};
   tl_ledger_counts counts = {0};
-  check(!tl_ledger_open(lake, true, &ledger, NULL) && !tl_ledger_layout(ledger, "hive", layout, NULL) &&
+  check(!open_ledger(true, &ledger, NULL) && !tl_ledger_layout(ledger, "hive", layout, NULL) &&
             !tl_ledger_source_of(ledger, "trades", &source, NULL, NULL) && !tl_ledger_commit(ledger, &group, NULL) &&
             !tl_ledger_run_begin(ledger, "import", 1, &run, NULL) &&
             !tl_ledger_run_end(ledger, run, 2, 0, "", &counts, &result, 1, NULL),
@@ -128,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   tl_ledger *ledger = NULL;
   tl_error err = {0};
   int64_t live = tl_alloc_live();
-  explained(tl_ledger_open(lake, false, &ledger, &err), &err);
+  explained(open_ledger(false, &ledger, &err), &err);
   if (ledger) ask_all(ledger);
   tl_ledger_close(ledger);
   check(tl_alloc_live() == live, "leaked");

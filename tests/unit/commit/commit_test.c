@@ -417,7 +417,8 @@ static bool strike(const scene *s, tl_seam seam, long n, bool heal) {
   tl_piece pieces[3];
   tl_error err = {0};
   assert_int_equal(tl_words_open(&l.words, NULL), TL_OK);
-  assert_int_equal(tl_ledger_open(l.path, true, &l.ledger, NULL), TL_OK);
+  assert_int_equal(tl_store_open(l.path, NULL, &l.store, NULL), TL_OK);
+  assert_int_equal(tl_ledger_open(l.store, true, &l.ledger, NULL), TL_OK);
   make_pieces(s, &l, pieces);
   tl_fault_arm(seam, n, TL_FAULT_ERROR, n % 2 ? ENOSPC : EIO);
   tl_status st = lake_open_commit(&l, 1, &err);

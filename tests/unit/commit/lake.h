@@ -20,6 +20,7 @@
 
 typedef struct lake {
   char path[64];
+  tl_store *store;
   tl_layout layout;
   tl_dataset dataset;
   tl_words *words;
@@ -46,7 +47,9 @@ static inline void lake_remove(const lake *l) { nftw(l->path, remove_entry, 16, 
 static inline void lake_close(lake *l) {
   tl_commit_close(l->commit);
   tl_ledger_close(l->ledger);
+  tl_store_close(l->store);
   tl_words_close(l->words);
+  l->store = NULL;
   l->commit = NULL;
   l->ledger = NULL;
   l->words = NULL;
@@ -60,7 +63,8 @@ static inline tl_status lake_open_commit(lake *l, size_t workers, tl_error *err)
 
 static inline tl_status lake_open(lake *l, size_t workers, tl_error *err) {
   tl_status st = tl_words_open(&l->words, err);
-  if (!st) st = tl_ledger_open(l->path, true, &l->ledger, err);
+  if (!st) st = tl_store_open(l->path, NULL, &l->store, err);
+  if (!st) st = tl_ledger_open(l->store, true, &l->ledger, err);
   if (!st) st = lake_open_commit(l, workers, err);
   if (st) lake_close(l);
   return st;

@@ -63,7 +63,7 @@ static void expect_sound(tl_ledger *ledger) {
 static void commit_until(const char *lake, const char *a, const char *b, int64_t from, int64_t until, int report_fd) {
   tl_ledger *ledger = NULL;
   tl_error err = {0};
-  if (tl_ledger_open(lake, true, &ledger, &err)) {
+  if (open_ledger(lake, true, &ledger, &err)) {
     fprintf(stderr, "child: %s\n", err.message);
     _exit(3);
   }
@@ -163,7 +163,7 @@ static tl_status whole_life(const char *lake, bool check, tl_error *err) {
   tl_ledger_group group = {.units = &failed, .unit_count = 1};
   tl_ledger_result result = {"A", "no"};
   tl_ledger_counts counts = {0};
-  tl_status st = tl_ledger_open(lake, true, &ledger, err);
+  tl_status st = open_ledger(lake, true, &ledger, err);
   if (!st) st = tl_ledger_layout(ledger, "hive", layout, err);
   if (!st) st = tl_ledger_source_of(ledger, "equities_1min", &source, NULL, err);
   if (!st) st = tl_ledger_run_begin(ledger, "import", 1, &run, err);
@@ -252,7 +252,7 @@ static void every_file_call_may_be_the_last(void **state) {
       if (child == 0) {
         tl_ledger *ledger = NULL;
         tl_fault_arm(TL_SEAM_DISK, n, actions[i], 0);
-        if (tl_ledger_open(s.lake, true, &ledger, NULL)) _exit(3);
+        if (open_ledger(s.lake, true, &ledger, NULL)) _exit(3);
         for (int64_t k = 0; k < 3; k++)
           if (commit_step(ledger, "A", "B", k, NULL)) _exit(4);
         tl_ledger_close(ledger);

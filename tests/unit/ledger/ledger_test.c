@@ -29,11 +29,11 @@ static void a_lake_without_a_ledger_gets_one_only_when_asked(void **state) {
   scratch_make(&s);
   tl_ledger *ledger = NULL;
   tl_error err = {0};
-  assert_int_equal(tl_ledger_open(s.lake, false, &ledger, &err), TL_ENOTFOUND);
+  assert_int_equal(open_ledger(s.lake, false, &ledger, &err), TL_ENOTFOUND);
   assert_null(ledger);
   assert_non_null(strstr(err.message, s.lake));
   tl_ledger_close(scratch_open(&s));
-  assert_int_equal(tl_ledger_open(s.lake, false, &ledger, &err), TL_OK);
+  assert_int_equal(open_ledger(s.lake, false, &ledger, &err), TL_OK);
   tl_ledger_close(ledger);
   tl_ledger_close(NULL);
   assert_int_not_equal(access(s.journal, F_OK), 0); /* one file travels with the lake, nothing beside it */
@@ -50,7 +50,7 @@ static void a_file_that_a_crash_left_empty_becomes_a_ledger(void **state) {
   assert_int_equal(mkdir(folder, 0755), 0);
   write_file(s.ledger, "", 0);
   tl_ledger *ledger = NULL;
-  assert_int_equal(tl_ledger_open(s.lake, false, &ledger, NULL), TL_ENOTFOUND);
+  assert_int_equal(open_ledger(s.lake, false, &ledger, NULL), TL_ENOTFOUND);
   ledger = scratch_open(&s);
   tl_ledger_unit unit = unit_of("AAPL", 0, 1, TL_COVER_EMPTY, 0);
   state_units(ledger, &unit, 1);
@@ -66,7 +66,7 @@ static void a_newer_format_is_refused_by_name(void **state) {
   run_sql(&s, "PRAGMA user_version = 97");
   tl_ledger *ledger = NULL;
   tl_error err = {0};
-  assert_int_equal(tl_ledger_open(s.lake, true, &ledger, &err), TL_EUSAGE);
+  assert_int_equal(open_ledger(s.lake, true, &ledger, &err), TL_EUSAGE);
   assert_non_null(strstr(err.message, "format 97"));
   assert_non_null(strstr(err.message, s.ledger));
   scratch_remove(&s);
@@ -80,7 +80,7 @@ static void another_programs_database_is_left_alone(void **state) {
   run_sql(&s, "PRAGMA application_id = 7");
   tl_ledger *ledger = NULL;
   tl_error err = {0};
-  assert_int_equal(tl_ledger_open(s.lake, true, &ledger, &err), TL_EUSAGE);
+  assert_int_equal(open_ledger(s.lake, true, &ledger, &err), TL_EUSAGE);
   assert_non_null(strstr(err.message, "another program"));
   scratch_remove(&s);
 }
@@ -108,7 +108,7 @@ static void an_older_format_is_migrated_and_keeps_what_it_holds(void **state) {
   assert_int_equal(version, 3);
   tl_ledger_close(ledger);
   tl_error err = {0}; /* and this ticklake now meets a newer one */
-  assert_int_equal(tl_ledger_open(s.lake, true, &ledger, &err), TL_EUSAGE);
+  assert_int_equal(open_ledger(s.lake, true, &ledger, &err), TL_EUSAGE);
   scratch_remove(&s);
 }
 
@@ -135,7 +135,9 @@ static void a_damaged_ledger_says_how_to_rebuild_and_can_be_set_aside(void **sta
   (void)state;
   scratch s;
   scratch_make(&s);
-  assert_int_equal(tl_ledger_set_aside(s.lake, NULL), TL_OK); /* there is none */
+  tl_store *lake = NULL;
+  assert_int_equal(tl_store_open(s.lake, NULL, &lake, NULL), TL_OK);
+  assert_int_equal(tl_ledger_set_aside(lake, NULL), TL_OK); /* there is none */
   for (int round = 1; round <= 2; round++) {
     tl_ledger_close(scratch_open(&s));
     static const char noise[] = "this was a ledger before the disk had its say about it, and now it is a text .......";
@@ -143,16 +145,20 @@ static void a_damaged_ledger_says_how_to_rebuild_and_can_be_set_aside(void **sta
     write_file(s.journal, "", 0);
     tl_ledger *ledger = NULL;
     tl_error err = {0};
-    assert_int_equal(tl_ledger_open(s.lake, true, &ledger, &err), TL_ECORRUPT);
+    assert_int_equal(open_ledger(s.lake, true, &ledger, &err), TL_ECORRUPT);
     assert_non_null(strstr(err.message, s.ledger));
     assert_non_null(strstr(err.message, "audit --repair"));
-    assert_int_equal(tl_ledger_set_aside(s.lake, &err), TL_OK);
+    assert_int_equal(tl_ledger_set_aside(lake, &err), TL_OK);
     char aside[160];
     snprintf(aside, sizeof aside, "%s.damaged-%d", s.ledger, round);
     assert_int_equal(access(aside, F_OK), 0);
     assert_int_not_equal(access(s.journal, F_OK), 0);
   }
-  tl_ledger_close(scratch_open(&s));
+  tl_ledger *ledger = NULL;
+  assert_int_equal(tl_ledger_open(lake, true, &ledger, NULL), TL_OK); /* a folder's is the file */
+  assert_int_equal(access(s.ledger, F_OK), 0);
+  tl_ledger_close(ledger);
+  tl_store_close(lake);
   scratch_remove(&s);
 }
 
@@ -179,7 +185,7 @@ static void damage_anywhere_is_an_error_or_unseen(void **state) {
     memcpy(whole.data + at, kept, sizeof kept);
     tl_error err = {0};
     tl_segments segments = {0};
-    tl_status st = tl_ledger_open(s.lake, false, &ledger, &err);
+    tl_status st = open_ledger(s.lake, false, &ledger, &err);
     if (!st) st = tl_ledger_coverage(ledger, "equities_1min", "AAPL", (tl_range){0, 5000}, &segments, &err);
     if (!st) assert_true(segments.count > 0);
     else assert_true(err.message[0] != 0);
@@ -233,12 +239,12 @@ static void a_lake_that_may_only_be_read_answers_and_refuses_to_record(void **st
   tl_ledger_close(ledger);
   chmod(s.ledger, 0444);
   if (access(s.ledger, W_OK) == 0) { /* root may write anyway: ask for a database that is marked read-only instead */
-    assert_int_equal(tl_ledger_open(s.lake, false, &ledger, NULL), TL_OK);
+    assert_int_equal(open_ledger(s.lake, false, &ledger, NULL), TL_OK);
     sqlite3_close(ledger->db);
     assert_int_equal(sqlite3_open_v2(s.ledger, &ledger->db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
     memset(ledger->kept, 0, sizeof ledger->kept);
   } else {
-    assert_int_equal(tl_ledger_open(s.lake, false, &ledger, NULL), TL_OK);
+    assert_int_equal(open_ledger(s.lake, false, &ledger, NULL), TL_OK);
   }
   tl_segments segments;
   tl_error err = {0};

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/io.h"
-#include "ledger/ledger.h"
+#include "ledger/db.h"
 
 typedef struct scratch {
   char lake[64], ledger[96], journal[112];
@@ -43,10 +43,15 @@ static inline void scratch_remove(const scratch *s) {
   rmdir(s->lake);
 }
 
+/* The ledger of a folder, without a store around it. */
+static inline tl_status open_ledger(const char *lake, bool create, tl_ledger **out, tl_error *err) {
+  return tl_ledger_open_formats(lake, create, tl_ledger_formats, tl_ledger_format_newest, out, err);
+}
+
 static inline tl_ledger *scratch_open(const scratch *s) {
   tl_ledger *ledger = NULL;
   tl_error err = {0};
-  if (tl_ledger_open(s->lake, true, &ledger, &err)) fail_msg("open: %s", err.message);
+  if (open_ledger(s->lake, true, &ledger, &err)) fail_msg("open: %s", err.message);
   return ledger;
 }
 

@@ -25,7 +25,9 @@ static verdicts adopt(const lake *l) {
   tl_import_options options = {.size = sizeof options};
   tl_error err = {0};
   verdicts v = {0};
+  if (tl_store_open(l->path, NULL, &run.store, &err)) fail_msg("%s", err.message);
   if (tl_run_adopt(&run, &options, see, &v, &err)) fail_msg("%s", err.message);
+  tl_store_close(run.store);
   return v;
 }
 
@@ -209,7 +211,9 @@ static void there_must_be_something_to_adopt(void **state) {
   tl_import_options options = {.size = sizeof options};
   verdicts v = {0};
   tl_error err = {0};
+  assert_int_equal(tl_store_open(l.path, NULL, &run.store, NULL), TL_OK);
   assert_int_equal(tl_run_adopt(&run, &options, see, &v, &err), TL_ENOTFOUND);
+  tl_store_close(run.store);
   assert_true(err.message[0]);
   lake_remove(&l);
 }

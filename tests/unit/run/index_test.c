@@ -31,12 +31,13 @@ static int make_lake(void **state) {
   snprintf(folder, sizeof folder, "/tmp/tl-index-XXXXXX");
   if (!mkdtemp(folder)) return 1;
   lake = (tl_run_lake){.path = folder};
-  return 0;
+  return tl_store_open(folder, NULL, &lake.store, NULL) != TL_OK;
 }
 
 static int remove_lake(void **state) {
   (void)state;
   tl_clock_fake_stop();
+  tl_store_close(lake.store);
   return nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 

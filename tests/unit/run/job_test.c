@@ -384,8 +384,10 @@ static void the_lake_keeps_to_its_first_layout_and_source(void **state) {
   scene s;
   char lake[96], command[160];
   snprintf(lake, sizeof lake, "%s/lake", folder);
+  tl_store *store = NULL;
   tl_ledger *ledger = NULL;
-  assert_int_equal(tl_ledger_open(lake, true, &ledger, NULL), TL_OK);
+  assert_int_equal(tl_store_open(lake, NULL, &store, NULL), TL_OK);
+  assert_int_equal(tl_ledger_open(store, true, &ledger, NULL), TL_OK);
   tl_import_options o = minute_bars();
   o.layout = "flat";
   must_begin(&s, "", &o);
@@ -414,6 +416,7 @@ static void the_lake_keeps_to_its_first_layout_and_source(void **state) {
   assert_true(strstr(err.message, "iex") && strstr(err.message, "sip"));
   end(&s);
   tl_ledger_close(ledger);
+  tl_store_close(store);
   snprintf(command, sizeof command, "%s/_ticklake/ledger.db", lake);
   unlink(command);
   snprintf(command, sizeof command, "%s/_ticklake", lake);

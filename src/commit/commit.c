@@ -16,46 +16,18 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/pool.h"
-#include "commit/merge.h"
+#include "commit/task.h"
 #include "engine/engine.h"
 
-typedef struct file_task { /* one file of the group */
-  tl_commit *commit;
-  char *path;   /* relative to the lake */
-  int64_t lock_byte;
-  const char *symbol;
-  tl_slice *slices;
-  size_t slice_count, slice_max;
-  tl_parquet_summary summary;
-  char checksum[TL_CHECKSUM_TEXT_MAX];
-  int64_t rows_changed;
-  bool written, recorded; /* recorded: the ledger's row of it must be (re)written */
-  tl_status status;
-  tl_error error;
-} file_task;
+enum { STORE_WORKERS = 8 }; /* an object store answers late, so more files are under way than there are cores */
 
 typedef struct group {
-  file_task *tasks;
+  tl_file_task *tasks;
   size_t count, capacity;
   int64_t *locks; /* ascending, no byte twice */
   size_t lock_count, held;
+  int64_t since; /* tl_ledger_seen, before a file is read */
 } group;
-
-struct tl_commit {
-  tl_commit_options options;
-  char *lake;
-  tl_pool *pool;
-  pthread_mutex_t lock; /* engine, serial */
-  tl_engine *engine;
-  unsigned serial;
-  int lock_fd;
-  char *lock_path;
-  tl_commit_totals totals;
-  char **files;
-  size_t file_count, file_max;
-  uint64_t *seen; /* hashes of files; 0 is free */
-  size_t seen_slots;
-};
 
 void tl_piece_deinit(tl_piece *piece) {
   tl_free(piece->symbol);
@@ -63,6 +35,13 @@ void tl_piece_deinit(tl_piece *piece) {
   tl_batch_deinit(&piece->rows);
   tl_buf_deinit(&piece->rejects);
   *piece = (tl_piece){0};
+}
+
+static tl_status open_locks(tl_commit *c, tl_error *err) {
+  c->lock_path = tl_io_join(c->lake, "_ticklake/commit.lock");
+  if (!c->lock_path) return tl_fail(err, TL_ENOMEM, "cannot open lake '%s' for committing", c->lake);
+  tl_status st = tl_io_mkdir_parents(c->lock_path, err);
+  return st ? st : tl_io_open(c->lock_path, O_RDWR | O_CREAT, 0644, &c->lock_fd, err);
 }
 
 tl_status tl_commit_open(const tl_commit_options *options, tl_commit **out, tl_error *err) {
@@ -75,10 +54,9 @@ tl_status tl_commit_open(const tl_commit_options *options, tl_commit **out, tl_e
   size_t workers = options->workers ? options->workers : cores > 0 ? (size_t)cores : 1;
   tl_status st = TL_OK;
   c->lake = tl_strdup(options->lake);
-  c->lock_path = tl_io_join(options->lake, "_ticklake/commit.lock");
-  if (!c->lake || !c->lock_path) st = tl_fail(err, TL_ENOMEM, "cannot open lake '%s' for committing", options->lake);
-  if (!st) st = tl_io_mkdir_parents(c->lock_path, err);
-  if (!st) st = tl_io_open(c->lock_path, O_RDWR | O_CREAT, 0644, &c->lock_fd, err);
+  if (!c->lake) st = tl_fail(err, TL_ENOMEM, "cannot open lake '%s' for committing", options->lake);
+  if (!st) st = tl_store_is_local(options->store) ? open_locks(c, err) : tl_on_store_open(c, err);
+  if (!st && c->on_store && !options->workers && workers < STORE_WORKERS) workers = STORE_WORKERS;
   if (!st) st = tl_pool_open(workers, 64, &c->pool, err);
   if (st) tl_commit_close(c);
   else *out = c;
@@ -90,6 +68,7 @@ void tl_commit_close(tl_commit *c) {
   tl_pool_close(c->pool);
   tl_engine_close(c->engine);
   tl_io_close(c->lock_fd, c->lock_path, NULL);
+  tl_on_store_close(c->on_store);
   for (size_t i = 0; i < c->file_count; i++) tl_free(c->files[i]);
   tl_free(c->files);
   tl_free(c->seen);
@@ -105,15 +84,8 @@ const char *tl_commit_file(const tl_commit *c, size_t i) { return i < c->file_co
 
 /* ---- one file ---- */
 
-typedef struct aside { /* the new file while it is written */
-  char *path;
-  int fd;
-  tl_checksum *hash;
-  int64_t bytes;
-} aside;
-
 static tl_status aside_sink(void *to, const void *data, size_t len, tl_error *err) {
-  aside *a = to;
+  tl_aside *a = to;
   tl_checksum_add(a->hash, data, len);
   a->bytes += (int64_t)len;
   return tl_io_write(a->fd, a->path, data, len, err);
@@ -149,7 +121,7 @@ static tl_status remove_leftovers(const char *folder, const char *name, tl_error
 
 static bool replaces_range(tl_kind kind) { return kind == TL_TRADES || kind == TL_QUOTES; }
 
-static tl_status encode(file_task *task, const char *path, bool exists, aside *a, tl_error *err) {
+tl_status tl_commit_encode(tl_file_task *task, const char *old, tl_aside *a, tl_error *err) {
   tl_commit *c = task->commit;
   tl_parquet *writer = NULL;
   tl_parquet_options options = {.kind = c->options.dataset.kind,
@@ -162,9 +134,9 @@ static tl_status encode(file_task *task, const char *path, bool exists, aside *a
   tl_merge merge = tl_merge_of(writer, task->slices, task->slice_count, replaces_range(options.kind));
   int64_t rows_new = 0;
   for (size_t i = 0; i < task->slice_count; i++) rows_new += (int64_t)(task->slices[i].end - task->slices[i].begin);
-  if (exists) {
+  if (old) {
     tl_engine *engine = engine_of(c, &st, err);
-    tl_scan scan = {.path = path, .kind = options.kind, .words = c->options.words, .rows = tl_merge_old, .to = &merge};
+    tl_scan scan = {.path = old, .kind = options.kind, .words = c->options.words, .rows = tl_merge_old, .to = &merge};
     if (!st) st = tl_engine_scan(engine, &scan, NULL, err);
   }
   if (!st) st = tl_merge_finish(&merge, err);
@@ -175,7 +147,7 @@ static tl_status encode(file_task *task, const char *path, bool exists, aside *a
 }
 
 /* The new file came out byte-equal to the old one: then nothing is changed on disk. */
-static tl_status same_as_old(const char *path, const file_task *task, int64_t bytes, bool *same, tl_error *err) {
+tl_status tl_commit_same_bytes(const char *path, const tl_file_task *task, int64_t bytes, bool *same, tl_error *err) {
   char old[TL_CHECKSUM_TEXT_MAX];
   int64_t old_bytes = 0;
   tl_status st = tl_checksum_file(path, old, &old_bytes, err);
@@ -183,11 +155,11 @@ static tl_status same_as_old(const char *path, const file_task *task, int64_t by
   return st;
 }
 
-static tl_status write_file(file_task *task, tl_error *err) {
+static tl_status write_file(tl_file_task *task, tl_error *err) {
   tl_commit *c = task->commit;
   char *path = tl_io_join(c->lake, task->path);
   char *folder = path ? tl_strndup(path, (size_t)(strrchr(path, '/') - path)) : NULL;
-  aside a = {.fd = -1, .hash = tl_checksum_open()};
+  tl_aside a = {.fd = -1, .hash = tl_checksum_open()};
   tl_buf name = {0};
   bool made = false, same = false, exists = false;
   tl_io_info info;
@@ -213,10 +185,10 @@ static tl_status write_file(file_task *task, tl_error *err) {
   a.path = name.data;
   if ((st = tl_io_open(a.path, O_WRONLY | O_CREAT | O_TRUNC, 0644, &a.fd, err)) != TL_OK) goto done;
   made = true;
-  if ((st = encode(task, path, exists, &a, err)) != TL_OK) goto done;
+  if ((st = tl_commit_encode(task, exists ? path : NULL, &a, err)) != TL_OK) goto done;
   tl_checksum_text(a.hash, task->checksum);
   task->recorded = true;
-  if (exists && (st = same_as_old(path, task, a.bytes, &same, err)) != TL_OK) goto done;
+  if (exists && (st = tl_commit_same_bytes(path, task, a.bytes, &same, err)) != TL_OK) goto done;
   if (same) goto done;
   if ((st = tl_io_fsync(a.fd, a.path, err)) != TL_OK) goto done;
   if ((st = tl_io_rename(a.path, path, err)) != TL_OK) goto done;
@@ -235,8 +207,8 @@ done:
 }
 
 static void write_file_job(void *argument) {
-  file_task *task = argument;
-  task->status = write_file(task, &task->error);
+  tl_file_task *task = argument;
+  task->status = task->commit->on_store ? tl_on_store_write(task, &task->error) : write_file(task, &task->error);
 }
 
 /* ---- a group ---- */
@@ -247,7 +219,7 @@ static tl_status add_slice(tl_commit *c, group *g, const tl_piece *piece, tl_ran
   if (st) goto done;
   if (g->count == g->capacity) {
     size_t more = g->capacity ? g->capacity * 2 : 64;
-    file_task *grown = tl_realloc_array(g->tasks, more, sizeof *grown);
+    tl_file_task *grown = tl_realloc_array(g->tasks, more, sizeof *grown);
     if (!grown) {
       st = tl_fail(err, TL_ENOMEM, "cannot commit %zu files", g->count);
       goto done;
@@ -262,7 +234,7 @@ static tl_status add_slice(tl_commit *c, group *g, const tl_piece *piece, tl_ran
   }
   *slice = (tl_slice){&piece->rows, begin, end, piece->range};
   int64_t byte = (int64_t)(XXH3_64bits(path.data, path.len) >> 1);
-  g->tasks[g->count++] = (file_task){.commit = c, .path = tl_buf_take(&path), .lock_byte = byte, .symbol = piece->symbol,
+  g->tasks[g->count++] = (tl_file_task){.commit = c, .path = tl_buf_take(&path), .lock_byte = byte, .symbol = piece->symbol,
                                      .slices = slice, .slice_count = 1, .slice_max = 1};
 done:
   tl_buf_deinit(&path);
@@ -295,7 +267,7 @@ static tl_status add_piece(tl_commit *c, group *g, const tl_piece *piece, tl_err
 }
 
 static int by_path(const void *a, const void *b) {
-  const file_task *x = a, *y = b;
+  const tl_file_task *x = a, *y = b;
   int order = strcmp(x->path, y->path);
   if (order) return order;
   int64_t s = x->slices[0].range.start_ns, t = y->slices[0].range.start_ns;
@@ -309,11 +281,11 @@ static tl_status join_tasks(group *g, tl_error *err) {
   size_t kept = 0;
   tl_status st = TL_OK;
   for (size_t i = 1; i < g->count; i++) {
-    file_task *into = &g->tasks[kept], *task = &g->tasks[i];
+    tl_file_task *into = &g->tasks[kept], *task = &g->tasks[i];
     if (strcmp(into->path, task->path) != 0) {
       if (++kept != i) {
         g->tasks[kept] = *task;
-        *task = (file_task){0};
+        *task = (tl_file_task){0};
       }
       continue;
     }
@@ -329,7 +301,7 @@ static tl_status join_tasks(group *g, tl_error *err) {
     if (!st) into->slices[into->slice_count++] = task->slices[0];
     tl_free(task->slices);
     tl_free(task->path);
-    *task = (file_task){0};
+    *task = (tl_file_task){0};
   }
   g->count = kept + 1;
   return st;
@@ -369,15 +341,16 @@ static tl_status reject_path(const tl_commit *c, const tl_piece *piece, tl_buf *
   char symbol[TL_SYMBOL_ESCAPED_MAX + 1];
   tl_status st = tl_symbol_escape(piece->symbol, strlen(piece->symbol), symbol, err);
   if (st) return st;
-  return tl_buf_appendf(out, err, "%s/rejects/%s/symbol=%s/%lld_%lld.jsonl", c->lake, c->options.dataset.name, symbol,
-                        (long long)piece->range.start_ns, (long long)piece->range.end_ns);
+  return tl_buf_appendf(out, err, "%s%srejects/%s/symbol=%s/%lld_%lld.jsonl", c->on_store ? "" : c->lake, c->on_store ? "" : "/",
+                        c->options.dataset.name, symbol, (long long)piece->range.start_ns, (long long)piece->range.end_ns);
 }
 
 /* A unit asked again states its rejects anew, so they are never counted twice. */
 static tl_status write_rejects(const tl_commit *c, const tl_piece *piece, tl_error *err) {
   tl_buf path = {0};
   tl_status st = reject_path(c, piece, &path, err);
-  if (!st && piece->rejects.len) st = tl_io_replace(path.data, piece->rejects.data, piece->rejects.len, err);
+  if (!st && c->on_store) st = tl_on_store_rejects(c->on_store, path.data, &piece->rejects, err);
+  else if (!st && piece->rejects.len) st = tl_io_replace(path.data, piece->rejects.data, piece->rejects.len, err);
   else if (!st) st = tl_io_unlink(path.data, err);
   tl_buf_deinit(&path);
   return st;
@@ -434,9 +407,14 @@ static tl_status state_group(tl_commit *c, const group *g, const tl_piece *piece
   tl_ledger_file *files = tl_calloc(g->count, sizeof *files);
   tl_ledger_unit *units = tl_calloc(count, sizeof *units);
   tl_ledger_group stated = {.files = files, .units = units, .unit_count = count, .run = c->options.run};
+  if (c->on_store) {
+    stated.since = g->since;
+    stated.still = tl_on_store_still;
+    stated.to = c->on_store;
+  }
   tl_status st = files && units ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot record %zu files", g->count);
   for (size_t i = 0; !st && i < g->count; i++) {
-    const file_task *task = &g->tasks[i];
+    const tl_file_task *task = &g->tasks[i];
     if (!task->recorded) continue;
     files[stated.file_count++] =
         (tl_ledger_file){.path = task->path, .dataset = c->options.dataset.name, .symbol = task->symbol,
@@ -473,12 +451,12 @@ static tl_status write_group(tl_commit *c, group *g, tl_error *err) {
 
 tl_status tl_commit_group(tl_commit *c, const tl_piece *pieces, size_t count, tl_error *err) {
   if (!count) return TL_OK;
-  group g = {0};
+  group g = {.since = tl_ledger_seen(c->options.ledger)};
   tl_status st = TL_OK;
   int64_t started_ns = tl_clock_mono_ns();
   for (size_t i = 0; !st && i < count; i++) st = add_piece(c, &g, &pieces[i], err);
   if (!st) st = join_tasks(&g, err);
-  if (!st && g.count) st = lock_files(c, &g, err);
+  if (!st && g.count && !c->on_store) st = lock_files(c, &g, err);
   TL_FAULT_STEP();
   if (!st) {
     st = write_group(c, &g, err);

@@ -5,6 +5,9 @@
  * transaction. A crash in between loses nothing: the units are not in the ledger, are asked again, and merge to the
  * same rows. Two processes may commit into one lake: per-file locks (on bytes of _ticklake/commit.lock, taken in
  * ascending order) are held from reading the old file to the ledger's commit.
+ * On an object store no lock keeps others off: a file is put only over the one its rows were merged with (If-Match, or
+ * If-None-Match when there was none), else merged again with what lies there now; of rows in the ledger that came meanwhile
+ * the one of the file that lies there stays.
  * Merging: bars and quotes_1s by time, new rows win; trades and raw quotes replace all rows of the piece's range.
  * Rows that broke their contract lie beside, in rejects/DATASET/symbol=S/START_END.jsonl, one file a unit.
  * Cost: new files are only encoded; existing ones are read once through DuckDB (opened at the first need), streaming.
@@ -32,7 +35,8 @@ typedef struct tl_piece { /* what is known of [range) of one symbol, whole; owns
 void tl_piece_deinit(tl_piece *piece);
 
 typedef struct tl_commit_options {
-  const char *lake;
+  const char *lake;       /* as it was named */
+  tl_store *store;        /* where its files lie */
   tl_layout layout;
   tl_dataset dataset;
   tl_words *words;

@@ -197,7 +197,7 @@ done:
 /* The list is by symbol and period, but foreign spellings of one month may have other paths between them. */
 static tl_status adopt_dataset(adopter *a, tl_error *err) {
   tl_table_files files = {0};
-  tl_commit_options options = {.lake = a->lake->path, .layout = a->layout, .dataset = a->dataset, .words = a->words, .ledger = a->ledger};
+  tl_commit_options options = {.lake = a->lake->path, .store = a->lake->store, .layout = a->layout, .dataset = a->dataset, .words = a->words, .ledger = a->ledger};
   tl_status st = tl_commit_open(&options, &a->commit, err);
   if (!st) st = tl_table_list(a->lake->path, a->layout, &a->dataset, NULL, NULL, &files, err);
   for (size_t begin = 0, end; !st && begin < files.count; begin = end) {

@@ -129,7 +129,7 @@ static tl_status run_job(tl_run_lake *lake, tl_ledger *ledger, tl_job *job, cons
     snprintf(command, sizeof command, "import %s, %zu symbols, %s", job->kind.word, job->symbols.count, job->provider->name);
     st = tl_ledger_run_begin(ledger, command, job->now_ns, &run, err);
     if (!st) {
-      st = tl_pipeline_run(job, &d.plan, lake->path, ledger, run, &lake->canceled, result, &why);
+      st = tl_pipeline_run(job, &d.plan, lake, ledger, run, &lake->canceled, result, &why);
       if (st && err) *err = why;
       tl_status ended = end_run(ledger, run, result, st, &why, st ? NULL : err);
       if (!st) st = ended;

@@ -109,7 +109,7 @@ static tl_status open_fetch(tl_pipeline *p, tl_error *err) {
   return st;
 }
 
-static tl_status open_stages(tl_pipeline *p, const char *lake, tl_ledger *ledger, int64_t run, tl_error *err) {
+static tl_status open_stages(tl_pipeline *p, const tl_run_lake *lake, tl_ledger *ledger, int64_t run, tl_error *err) {
   const tl_job *job = p->job;
   int64_t budget = job->memory_max_bytes / 4; /* of rows held: the rest is for pages, encoding and DuckDB */
   p->cut_bytes = budget / (2 * (int64_t)job->threads);
@@ -122,7 +122,7 @@ static tl_status open_stages(tl_pipeline *p, const char *lake, tl_ledger *ledger
   p->stats = tl_calloc(job->symbols.count, sizeof *p->stats);
   if (!p->pages || !p->stats) return tl_fail(err, TL_ENOMEM, "cannot start the import");
   tl_status st = tl_words_open(&p->words, err);
-  tl_commit_options commit = {.lake = lake, .layout = job->layout, .dataset = job->kind.dataset, .words = p->words,
+  tl_commit_options commit = {.lake = lake->path, .store = lake->store, .layout = job->layout, .dataset = job->kind.dataset, .words = p->words,
                               .ledger = ledger, .run = run, .memory_bytes = job->memory_max_bytes / 4};
   if (!st) st = tl_commit_open(&commit, &p->commit, err);
   if (!st) st = tl_committer_open(p->commit, budget, &p->committer, err);
@@ -195,7 +195,7 @@ static void fail_asked(tl_pipeline *p, const tl_plan *plan, const tl_error *why)
     for (size_t s = 0; s < plan->asks[i].symbol_count; s++) tl_run_result_fail(p->result, plan->asks[i].symbols[s], reason);
 }
 
-tl_status tl_pipeline_run(const tl_job *job, const tl_plan *plan, const char *lake, tl_ledger *ledger, int64_t run,
+tl_status tl_pipeline_run(const tl_job *job, const tl_plan *plan, const tl_run_lake *lake, tl_ledger *ledger, int64_t run,
                           const atomic_bool *canceled, tl_run_result *result, tl_error *err) {
   tl_pipeline p = {.job = job, .result = result, .canceled = canceled, .started_ns = tl_clock_mono_ns()};
   pthread_mutex_init(&p.lock, NULL);

@@ -41,7 +41,7 @@ typedef struct tl_pipeline {
 } tl_pipeline;
 
 /* Fetches, shapes and commits what the plan says; outcomes of symbols go to result. */
-tl_status tl_pipeline_run(const tl_job *job, const tl_plan *plan, const char *lake, tl_ledger *ledger, int64_t run,
+tl_status tl_pipeline_run(const tl_job *job, const tl_plan *plan, const tl_run_lake *lake, tl_ledger *ledger, int64_t run,
                           const atomic_bool *canceled, tl_run_result *result, tl_error *err);
 
 void tl_pipeline_stop(tl_pipeline *p, tl_status status, const tl_error *why); /* the run cannot go on */

@@ -56,7 +56,7 @@ static inline void lake_close(lake *l) {
 }
 
 static inline tl_status lake_open_commit(lake *l, size_t workers, tl_error *err) {
-  tl_commit_options options = {.lake = l->path, .layout = l->layout, .dataset = l->dataset, .words = l->words,
+  tl_commit_options options = {.lake = l->path, .store = l->store, .layout = l->layout, .dataset = l->dataset, .words = l->words,
                                .ledger = l->ledger, .workers = workers};
   return tl_commit_open(&options, &l->commit, err);
 }

@@ -70,6 +70,8 @@ tl_log *tl_relation_log(const tl_relation *relation);       /* of the first face
  * `where` (SQL over the table's columns; NULL: all) through partition values and statistics. Files of an S3 table are
  * fetched into temp first and live until the relation is closed. at: NULL is the snapshot held. */
 tl_status tl_relation_sql(tl_relation *relation, const tl_at *at, const char *where, tl_buf *sql, tl_error *err);
+/* The same with two columns more: "tl#file" (files by path in byte order) and "tl#row", the row's number in its file. */
+tl_status tl_relation_sql_placed(tl_relation *relation, const tl_at *at, const char *where, tl_buf *sql, tl_error *err);
 
 /* ---- writing: `rows` is a SELECT (or FROM ...) of the engine ---- */
 
@@ -88,6 +90,17 @@ tl_status tl_relation_append(tl_relation *relation, const tl_write *write, tl_ch
 tl_status tl_relation_merge(tl_relation *relation, const tl_write *write, const char *keys, tl_changed *out, tl_error *err);
 /* Replaces what `where` (over any columns; NULL: the partitions the rows touch) selects by the rows, all of which must satisfy it. */
 tl_status tl_relation_replace(tl_relation *relation, const tl_write *write, const char *where, tl_changed *out, tl_error *err);
+
+typedef struct tl_replaced_range { /* [start, end) of one symbol, in units of the time column */
+  const char *symbol;
+  int64_t start, end;
+} tl_replaced_range;
+/* Replaces what the table holds of some symbols in some stretches of time by the rows, all of which must lie in one of them: thousands
+ * of ranges in one commit, of which only files with a row inside are rewritten. Rows of equal sort keys stay in the order they
+ * are given and had; rows_inserted counts those that were not there so, rows_deleted those that are no more. The time
+ * column is an integer. */
+tl_status tl_relation_replace_ranges(tl_relation *relation, const tl_write *write, const char *symbol_column, const char *time_column,
+                                     const tl_replaced_range *ranges, size_t count, tl_changed *out, tl_error *err);
 tl_status tl_relation_delete(tl_relation *relation, const char *where, tl_changed *out, tl_error *err);
 tl_status tl_relation_add_columns(tl_relation *relation, const char *columns, tl_changed *out, tl_error *err);
 tl_status tl_relation_set_properties(tl_relation *relation, const tl_pair *properties, size_t count, tl_changed *out, tl_error *err);

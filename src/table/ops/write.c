@@ -1,0 +1,186 @@
+/* write.c - the caller's rows into the table: laid ready by partition and order, written, appended. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "market/number.h"
+#include "table/ops/ops.h"
+
+/* ---- rows laid ready ---- */
+
+void tl_staged_deinit(tl_staged *staged) {
+  for (size_t i = 0; i < staged->count; i++) {
+    for (size_t p = 0; staged->parts[i].texts && p < staged->text_count; p++) tl_free(staged->parts[i].texts[p]);
+    tl_free(staged->parts[i].texts);
+  }
+  tl_free(staged->parts);
+  *staged = (tl_staged){0};
+}
+
+static tl_status take_part(void *to, const tl_cell *cells, size_t count, tl_error *err) {
+  tl_staged *staged = to;
+  int64_t last = 0;
+  if (staged->count == staged->capacity) {
+    size_t capacity = staged->capacity ? staged->capacity * 2 : 16;
+    tl_staged_part *grown = tl_realloc_array(staged->parts, capacity, sizeof *grown);
+    if (!grown) return tl_fail(err, TL_ENOMEM, "cannot hold %zu partitions", capacity);
+    staged->parts = grown;
+    staged->capacity = capacity;
+  }
+  tl_staged_part *part = &staged->parts[staged->count];
+  *part = (tl_staged_part){.texts = tl_calloc(staged->text_count + 1, sizeof *part->texts)};
+  if (!part->texts) return tl_fail(err, TL_ENOMEM, "cannot hold a partition");
+  staged->count++;
+  for (size_t p = 0; p < staged->text_count; p++) {
+    if (cells[p].text && memchr(cells[p].text, 0, cells[p].len)) return tl_fail(err, TL_EUSAGE, "a partition column holds a text with a NUL in it");
+    if (cells[p].text && !(part->texts[p] = tl_strndup(cells[p].text, cells[p].len))) return tl_fail(err, TL_ENOMEM, "cannot hold a partition");
+  }
+  if (tl_number_i64(cells[count - 3].text, cells[count - 3].len, &part->first) != TL_NUMBER_OK ||
+      tl_number_i64(cells[count - 2].text, cells[count - 2].len, &last) != TL_NUMBER_OK ||
+      tl_number_i64(cells[count - 1].text, cells[count - 1].len, &part->rows) != TL_NUMBER_OK || last - part->first + 1 != part->rows)
+    return tl_fail(err, TL_EINTERNAL, "the rows of a partition do not lie together");
+  staged->rows += part->rows;
+  return TL_OK;
+}
+
+tl_status tl_stage(tl_work *work, const char *select, tl_staged *out, tl_error *err) {
+  tl_sql sql = {.err = err};
+  const char *comma = "";
+  *out = (tl_staged){.text_count = work->partition_count};
+  tl_sql_addf(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#src\" AS SELECT * FROM (%s)", select);
+  if (work->partition_count || work->order.buf.len) tl_sql_add(&sql, " ORDER BY ");
+  for (size_t p = 0; p < work->partition_count; p++, comma = ", ") tl_sql_addf(&sql, "%s\"tl#p%zu\"", comma, p);
+  if (work->order.buf.len) tl_sql_addf(&sql, "%s%s", comma, work->order.buf.data);
+  if (work->tie && sql.buf.len && (work->partition_count || work->order.buf.len)) tl_sql_addf(&sql, ", %s", work->tie);
+  tl_status st = tl_ops_refusal(tl_sql_run(&sql, work->relation->link), err);
+  if (!st) {
+    tl_sql_add(&sql, "SELECT ");
+    for (size_t p = 0; p < work->partition_count; p++) tl_sql_addf(&sql, "\"tl#p%zu\", ", p);
+    tl_sql_add(&sql, "CAST(min(rowid) AS VARCHAR), CAST(max(rowid) AS VARCHAR), CAST(count(*) AS VARCHAR) FROM \"tl#src\"");
+    for (size_t p = 0; p < work->partition_count; p++) tl_sql_addf(&sql, "%s\"tl#p%zu\"", p ? ", " : " GROUP BY ", p);
+    tl_sql_add(&sql, " HAVING count(*) > 0 ORDER BY min(rowid)");
+    st = tl_sql_rows(&sql, work->relation->link, take_part, out);
+  }
+  tl_sql_deinit(&sql);
+  if (st) tl_staged_deinit(out);
+  return st;
+}
+
+tl_status tl_stage_write(tl_work *work, const tl_staged *staged, tl_error *err) {
+  tl_sql sql = {.err = err};
+  tl_status st = TL_OK;
+  tl_sql order = work->order;
+  work->order = (tl_sql){.err = err}; /* they lie in order */
+  for (size_t i = 0; !st && i < staged->count; i++) {
+    const tl_staged_part *part = &staged->parts[i];
+    tl_buf_clear(&sql.buf);
+    tl_sql_addf(&sql, "SELECT * FROM \"tl#src\" WHERE rowid >= %" PRId64 " AND rowid < %" PRId64, part->first, part->first + part->rows);
+    st = sql.st ? sql.st : tl_work_write(work, (const char *const *)part->texts, sql.buf.data, part->rows, err);
+  }
+  tl_sql_deinit(&work->order);
+  work->order = order;
+  tl_sql_deinit(&sql);
+  return st;
+}
+
+/* ---- files written anew ---- */
+
+tl_status tl_ops_groups(const tl_snapshot *snapshot, const tl_picks *files, tl_group_fn each, void *to, tl_error *err) {
+  bool *done = tl_calloc(files->count ? files->count : 1, sizeof *done);
+  tl_picks group = {tl_calloc(files->count ? files->count : 1, sizeof *group.items), 0};
+  tl_status st = done && group.items ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot group %zu files", files->count);
+  size_t columns = snapshot->partitioning.count;
+  for (size_t i = 0; !st && i < files->count; i++) {
+    if (done[i]) continue;
+    char *const *texts = snapshot->files[files->items[i]].partition;
+    group.count = 0;
+    for (size_t k = i; k < files->count; k++) {
+      char *const *others = snapshot->files[files->items[k]].partition;
+      bool same = true;
+      for (size_t p = 0; same && p < columns; p++) same = !texts[p] == !others[p] && (!texts[p] || !strcmp(texts[p], others[p]));
+      if (!same || done[k]) continue;
+      done[k] = true;
+      group.items[group.count++] = files->items[k];
+    }
+    st = each(to, &group, (const char *const *)texts, err);
+  }
+  tl_free(done);
+  tl_picks_deinit(&group);
+  return st;
+}
+
+tl_status tl_work_rewrite(tl_work *work, const tl_picks *files, const char *const *partition, const char *kept, int64_t rows, tl_error *err) {
+  tl_sql select = {.err = err};
+  tl_content wanted = {0};
+  size_t from = work->add_count;
+  const char *tie = work->tie;
+  tl_sql_add(&select, "SELECT * FROM ");
+  tl_status st = tl_work_scan(work, files, true, &select);
+  if (kept) tl_sql_addf(&select, " WHERE (%s)", kept);
+  if (!st) st = select.st;
+  if (!st) st = tl_content_of(work, select.buf.data, &wanted, err);
+  if (!st && rows >= 0 && wanted.rows != rows)
+    st = tl_fail(err, TL_ECORRUPT, "'%s' and the files beside it have %" PRId64 " rows instead of %" PRId64 ": nothing is committed",
+                 work->snapshot->files[files->items[0]].path, wanted.rows, rows);
+  work->tie = "\"tl#file\", \"tl#row\"";
+  if (!st) st = tl_work_write(work, partition, select.buf.data, wanted.rows, err);
+  work->tie = tie;
+  if (!st && wanted.rows) st = tl_work_check(work, from, wanted, err);
+  for (size_t i = 0; !st && i < files->count; i++) st = tl_work_remove(work, files->items[i], err);
+  if (!st) work->changed->rows_copied += wanted.rows;
+  tl_sql_deinit(&select);
+  return st;
+}
+
+static tl_status rewrite_group(void *to, const tl_picks *files, const char *const *partition, tl_error *err) {
+  return tl_work_rewrite(to, files, partition, NULL, -1, err);
+}
+
+tl_status tl_work_rewrite_all(tl_work *work, tl_error *err) {
+  tl_picks all = {0};
+  tl_status st = tl_picks_all(work->snapshot, &all, err);
+  if (!st) st = tl_ops_groups(work->snapshot, &all, rewrite_group, work, err);
+  tl_picks_deinit(&all);
+  return st;
+}
+
+/* ---- append ---- */
+
+bool tl_ops_txn_done(const tl_relation *relation, const tl_write *write, tl_changed *changed) {
+  if (!write->txn_app || tl_snapshot_txn(relation->faces[0].snapshot, write->txn_app) < write->txn_version) return false;
+  *changed = (tl_changed){.version = -1, .already = true};
+  return true;
+}
+
+static tl_status append(tl_relation *relation, const void *request, tl_changed *changed, tl_error *err) {
+  const tl_write *write = request;
+  tl_work work = {0};
+  tl_sql select = {.err = err};
+  tl_staged staged = {0};
+  if (tl_ops_txn_done(relation, write, changed)) return TL_OK;
+  tl_status st = tl_work_begin(&work, relation, write->order_by, changed, err);
+  bool stream = !work.partition_count && !work.order.buf.len;
+  if (!st) st = tl_stage_select(&work, write, !stream, &select, err);
+  if (!st && stream) st = tl_work_write_stream(&work, select.buf.data, &changed->rows_inserted, err);
+  else if (!st) {
+    st = tl_stage(&work, select.buf.data, &staged, err);
+    if (!st) st = tl_stage_write(&work, &staged, err);
+    changed->rows_inserted = staged.rows;
+    tl_link_run(relation->link, "DROP TABLE IF EXISTS \"tl#src\"", NULL);
+  }
+  if (!st && work.widened) st = tl_work_rewrite_all(&work, err);
+  tl_pair parameters[] = {{(char *)(uintptr_t) "mode", (char *)(uintptr_t) "Append"}};
+  tl_commit commit = {.operation = "WRITE", .parameters = parameters, .parameter_count = 1, .txn_app = write->txn_app, .txn_version = write->txn_version,
+                      .reads = work.widened ? TL_READS_ALL : TL_READS_NOTHING};
+  if (!st) st = tl_work_commit(&work, &commit, err);
+  tl_staged_deinit(&staged);
+  tl_sql_deinit(&select);
+  tl_work_deinit(&work);
+  return st;
+}
+
+tl_status tl_relation_append(tl_relation *relation, const tl_write *write, tl_changed *out, tl_error *err) {
+  return tl_ops_attempts(relation, append, write, out, err);
+}

@@ -1,4 +1,4 @@
-/* write.c - the caller's rows into the table: laid ready by partition and order, written, appended. */
+/* append.c - the caller's rows into the table: laid ready by partition and order, written, appended. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* sql.c - SQL being built and run; columns, partitions and orders as SQL. */
+/* ops_sql.c - SQL being built and run; columns, partitions and orders as SQL. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

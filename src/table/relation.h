@@ -62,7 +62,7 @@ const tl_snapshot *tl_relation_snapshot(const tl_relation *relation);
 tl_status tl_relation_refresh(tl_relation *relation, tl_error *err);
 const char *tl_relation_faces(const tl_relation *relation); /* "delta", "iceberg", "delta,iceberg" */
 tl_store *tl_relation_store(const tl_relation *relation);
-tl_log *tl_relation_log(const tl_relation *relation);       /* of the first face */
+tl_table_log *tl_relation_log(const tl_relation *relation);       /* of the first face */
 
 /* ---- reading ---- */
 

@@ -226,7 +226,7 @@ typedef struct tl_expired {
 
 /* ---- the format ---- */
 
-typedef struct tl_log tl_log;
+typedef struct tl_table_log tl_table_log;
 
 typedef struct tl_table_env { /* borrowed by a log for its life */
   tl_engine *engine;          /* for Parquet checkpoints; open */
@@ -238,24 +238,24 @@ typedef struct tl_format {
   const char *name; /* "delta", "iceberg" */
   /* Is there a table of this format at the store's base? */
   tl_status (*detect)(tl_store *store, bool *found, tl_error *err);
-  tl_status (*open)(tl_store *store, const tl_table_env *env, tl_log **out, tl_error *err); /* the store outlives the log */
-  void (*close)(tl_log *log);
+  tl_status (*open)(tl_store *store, const tl_table_env *env, tl_table_log **out, tl_error *err); /* the store outlives the log */
+  void (*close)(tl_table_log *log);
   /* TL_ECONFLICT when there is a table already. */
-  tl_status (*create)(tl_log *log, const tl_create *create, tl_committed *out, tl_error *err);
+  tl_status (*create)(tl_table_log *log, const tl_create *create, tl_committed *out, tl_error *err);
   /* TL_ENOTFOUND: no table, or no such version (cleaned up, or never was: the text says which). Repairs what a crash left
    * of the log itself (Iceberg's version hint). */
-  tl_status (*load)(tl_log *log, tl_at at, tl_snapshot **out, tl_error *err);
+  tl_status (*load)(tl_table_log *log, tl_at at, tl_snapshot **out, tl_error *err);
   tl_status (*stats)(const tl_snapshot *snapshot, size_t file, tl_file_stats *out, tl_error *err);
   /* Commits on top of `base`, or of what others committed since where the rules allow it. */
-  tl_status (*commit)(tl_log *log, const tl_snapshot *base, const tl_edit *edit, tl_committed *out, tl_error *err);
-  tl_status (*history)(tl_log *log, size_t versions_max, tl_version_fn each, void *to, tl_error *err); /* newest first */
+  tl_status (*commit)(tl_table_log *log, const tl_snapshot *base, const tl_edit *edit, tl_committed *out, tl_error *err);
+  tl_status (*history)(tl_table_log *log, size_t versions_max, tl_version_fn each, void *to, tl_error *err); /* newest first */
   /* Writes what makes opening quick (Delta: checkpoint and _last_checkpoint; Iceberg: manifests rewritten into few). */
-  tl_status (*checkpoint)(tl_log *log, const tl_snapshot *snapshot, tl_error *err);
+  tl_status (*checkpoint)(tl_table_log *log, const tl_snapshot *snapshot, tl_error *err);
   /* Forgets versions older than before_ms (never the newest `keep_min`), and the log files only they need. */
-  tl_status (*expire)(tl_log *log, int64_t before_ms, int keep_min, bool dry_run, tl_expired *out, tl_error *err);
+  tl_status (*expire)(tl_table_log *log, int64_t before_ms, int keep_min, bool dry_run, tl_expired *out, tl_error *err);
   /* Every data file any reachable version, or a tombstone younger than since_ms, still needs, and every log file: what a
    * vacuum must keep. Paths as in tl_data_file. */
-  tl_status (*keeps)(tl_log *log, int64_t since_ms, int (*each)(void *to, const char *path), void *to, tl_error *err);
+  tl_status (*keeps)(tl_table_log *log, int64_t since_ms, int (*each)(void *to, const char *path), void *to, tl_error *err);
   void (*snapshot_deinit)(tl_snapshot *snapshot); /* of `own` */
 } tl_format;
 

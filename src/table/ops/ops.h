@@ -33,7 +33,7 @@ void tl_sql_deinit(tl_sql *sql);
 
 typedef struct tl_face {
   const tl_format *format;
-  tl_log *log;
+  tl_table_log *log;
   tl_snapshot *snapshot;
 } tl_face;
 

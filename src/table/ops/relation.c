@@ -144,7 +144,7 @@ void tl_relation_close(tl_relation *relation) {
 
 const tl_snapshot *tl_relation_snapshot(const tl_relation *relation) { return relation->faces[0].snapshot; }
 tl_store *tl_relation_store(const tl_relation *relation) { return relation->store; }
-tl_log *tl_relation_log(const tl_relation *relation) { return relation->faces[0].log; }
+tl_table_log *tl_relation_log(const tl_relation *relation) { return relation->faces[0].log; }
 
 const char *tl_relation_faces(const tl_relation *relation) { return relation->face_count == 2 ? "delta,iceberg" : relation->faces[0].format->name; }
 

@@ -59,21 +59,9 @@ static const char *environment(const char *name) {
   return value && *value ? value : NULL;
 }
 
-tl_status tl_http_slot_open(slot *s, const tl_http_options *limits, struct curl_slist *headers, tl_error *err) {
-  s->limits = limits;
-  s->easy = curl_easy_init();
-  if (!s->easy) return tl_fail(err, TL_ENOMEM, "cannot make a transfer");
+CURLcode tl_http_dress(CURL *easy, int64_t connect_timeout_ns) {
   CURLcode rc = CURLE_OK;
-#define SET(option, value) rc = rc ? rc : curl_easy_setopt(s->easy, option, value)
-  SET(CURLOPT_PRIVATE, s);
-  SET(CURLOPT_ERRORBUFFER, s->curl_text);
-  SET(CURLOPT_WRITEFUNCTION, on_body);
-  SET(CURLOPT_WRITEDATA, s);
-  SET(CURLOPT_HEADERFUNCTION, on_header);
-  SET(CURLOPT_HEADERDATA, s);
-  SET(CURLOPT_PREREQFUNCTION, on_request);
-  SET(CURLOPT_PREREQDATA, s);
-  SET(CURLOPT_HTTPHEADER, headers); /* asks for gzip itself: curl must not decompress, workers do */
+#define SET(option, value) rc = rc ? rc : curl_easy_setopt(easy, option, value)
   SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* keys are not for the proxy */
   SET(CURLOPT_USERAGENT, "ticklake");
   SET(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -84,11 +72,30 @@ tl_status tl_http_slot_open(slot *s, const tl_http_options *limits, struct curl_
   SET(CURLOPT_NOSIGNAL, 1L);
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
   SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
-  SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(limits->connect_timeout_ns / TL_NS_PER_MS + 1));
+  SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(connect_timeout_ns / TL_NS_PER_MS + 1));
   const char *ca = environment("CURL_CA_BUNDLE"); /* the curl tool reads these, libcurl does not */
   if (!ca) ca = environment("SSL_CERT_FILE");
   if (ca) SET(CURLOPT_CAINFO, ca);
   if ((ca = environment("SSL_CERT_DIR")) != NULL) SET(CURLOPT_CAPATH, ca);
+#undef SET
+  return rc;
+}
+
+tl_status tl_http_slot_open(slot *s, const tl_http_options *limits, struct curl_slist *headers, tl_error *err) {
+  s->limits = limits;
+  s->easy = curl_easy_init();
+  if (!s->easy) return tl_fail(err, TL_ENOMEM, "cannot make a transfer");
+  CURLcode rc = tl_http_dress(s->easy, limits->connect_timeout_ns);
+#define SET(option, value) rc = rc ? rc : curl_easy_setopt(s->easy, option, value)
+  SET(CURLOPT_PRIVATE, s);
+  SET(CURLOPT_ERRORBUFFER, s->curl_text);
+  SET(CURLOPT_WRITEFUNCTION, on_body);
+  SET(CURLOPT_WRITEDATA, s);
+  SET(CURLOPT_HEADERFUNCTION, on_header);
+  SET(CURLOPT_HEADERDATA, s);
+  SET(CURLOPT_PREREQFUNCTION, on_request);
+  SET(CURLOPT_PREREQDATA, s);
+  SET(CURLOPT_HTTPHEADER, headers); /* asks for gzip itself: curl must not decompress, workers do */
 #undef SET
   if (!rc) return TL_OK;
   tl_http_slot_close(s);
@@ -134,20 +141,22 @@ static const struct {
     {CURLE_URL_MALFORMAT, TL_EUSAGE, true},         {CURLE_BAD_FUNCTION_ARGUMENT, TL_EINTERNAL, true},
 };
 
-static void explain_failure(slot *s, CURLcode result) {
-  tl_http_answer *a = &s->answer;
-  a->status = TL_ENET;
-  if (result == CURLE_OUT_OF_MEMORY && s->header_bytes && !a->bytes) { /* curl's word for a line over its limit */
-    refuse(s, TL_ENET, "a header line of the answer does not end");
-    return;
-  }
+tl_status tl_http_meaning(CURLcode result, const char *curl_text, bool *hopeless, char *reason, size_t reason_bytes) {
+  tl_status status = TL_ENET;
   for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
     if (meanings[i].code == result) {
-      a->status = meanings[i].status;
-      a->hopeless = meanings[i].hopeless;
+      status = meanings[i].status;
+      *hopeless = meanings[i].hopeless;
     }
-  snprintf(a->reason, sizeof a->reason, "%.180s%s", s->curl_text[0] ? s->curl_text : curl_easy_strerror(result),
+  snprintf(reason, reason_bytes, "%.180s%s", curl_text[0] ? curl_text : curl_easy_strerror(result),
            result == CURLE_PEER_FAILED_VERIFICATION ? "; for a CA of your own set CURL_CA_BUNDLE to its file" : "");
+  return status;
+}
+
+static void explain_failure(slot *s, CURLcode result) {
+  tl_http_answer *a = &s->answer;
+  if (result == CURLE_OUT_OF_MEMORY && s->header_bytes && !a->bytes) refuse(s, TL_ENET, "a header line of the answer does not end"); /* curl's word for a line over its limit */
+  else a->status = tl_http_meaning(result, s->curl_text, &a->hopeless, a->reason, sizeof a->reason);
 }
 
 void tl_http_slot_finish(slot *s, CURLcode result) {

@@ -1,4 +1,5 @@
-/* http_slot.h - one transfer's place, shared by http.c (what a transfer is) and multi.c (the loop). Inside net/ only. */
+/* http_slot.h - one transfer's place, shared by http.c (what a transfer is) and multi.c (the loop); and what s3http.c does
+ * alike. Inside net/ only. */
 #ifndef TL_NET_HTTP_SLOT_H
 #define TL_NET_HTTP_SLOT_H
 #include <curl/curl.h>
@@ -19,6 +20,11 @@ typedef struct slot {
   size_t header_bytes;
   char curl_text[CURL_ERROR_SIZE];
 } slot;
+
+tl_status tl_http_start(tl_error *err);                         /* libcurl on our memory; once is enough, often is fine */
+CURLcode tl_http_dress(CURL *easy, int64_t connect_timeout_ns); /* what every transfer has: TLS, no redirects, our CAs */
+/* What a failed transfer means: TL_ENET unless the table knows better. Writes the reason. */
+tl_status tl_http_meaning(CURLcode result, const char *curl_text, bool *hopeless, char *reason, size_t reason_bytes);
 
 /* Makes the curl handle of a fresh slot. `headers` is borrowed for the slot's life. */
 tl_status tl_http_slot_open(slot *s, const tl_http_options *limits, struct curl_slist *headers, tl_error *err);

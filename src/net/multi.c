@@ -25,7 +25,7 @@ struct tl_http {
   int64_t look_at_ns;
 };
 
-static tl_status start_curl(tl_error *err) {
+tl_status tl_http_start(tl_error *err) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   static bool started;
   pthread_mutex_lock(&lock);
@@ -67,7 +67,7 @@ static tl_status set_headers(tl_http *http, const char *lines, tl_error *err) {
 }
 
 tl_status tl_http_open(const tl_http_options *options, tl_http **out, tl_error *err) {
-  tl_status st = start_curl(err);
+  tl_status st = tl_http_start(err);
   if (st) return st;
   tl_http *http = tl_calloc(1, sizeof *http);
   if (!http) return tl_fail(err, TL_ENOMEM, "cannot open the network");

@@ -2,6 +2,8 @@
  * Keys come checked (store.h). Inside store/ only. */
 #ifndef TL_STORE_BACKEND_H
 #define TL_STORE_BACKEND_H
+#include <stdatomic.h>
+
 #include "store/store.h"
 
 typedef struct tl_store_source { /* what a put writes: the file when path is set, else the bytes */
@@ -38,6 +40,7 @@ struct tl_store {
   const tl_backend *backend;
   void *self;
   char *uri; /* owned */
+  atomic_int more_holders;
 };
 
 tl_status tl_store_local_open(tl_store *store, const char *path, tl_error *err);

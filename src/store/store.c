@@ -45,15 +45,19 @@ tl_status tl_store_open(const char *uri, const tl_settings *settings, tl_store *
   if (!store) return tl_fail(err, TL_ENOMEM, "cannot open '%s'", uri);
   const char *bucket = after_scheme(uri), *path = NULL;
   tl_status st = bucket ? TL_OK : local_path(uri, &path, err);
-  (void)settings;
-  if (!st) st = bucket ? tl_fail(err, TL_EUSAGE, "cannot open '%s': this version knows folders only", uri) : tl_store_local_open(store, path, err);
+  if (!st) st = bucket ? tl_store_s3_open(store, bucket, settings, err) : tl_store_local_open(store, path, err);
   if (st) tl_store_close(store);
   else *out = store;
   return st;
 }
 
+tl_store *tl_store_share(tl_store *store) {
+  atomic_fetch_add(&store->more_holders, 1);
+  return store;
+}
+
 void tl_store_close(tl_store *store) {
-  if (!store) return;
+  if (!store || atomic_fetch_sub(&store->more_holders, 1) > 0) return;
   if (store->self) store->backend->close(store->self);
   tl_free(store->uri);
   tl_free(store);

@@ -38,6 +38,7 @@ typedef struct tl_store_info {
  * Path style wherever an endpoint is set and path_style is not false, else virtual-host style. */
 tl_status tl_store_open(const char *uri, const tl_settings *settings, tl_store **out, tl_error *err);
 void tl_store_close(tl_store *store); /* NULL is fine */
+tl_store *tl_store_share(tl_store *store); /* one more holder, who closes too: for what may outlive whoever opened it */
 
 bool tl_store_is_s3_uri(const char *uri);
 const char *tl_store_uri(const tl_store *store);        /* absolute path of the folder, or s3://bucket/prefix; no slash at its end */

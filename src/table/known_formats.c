@@ -3,7 +3,7 @@
 
 #include "table/snapshot.h"
 
-static const tl_format *const formats[] = {&tl_format_delta, NULL}; /* the first that is found names a table with two faces */
+static const tl_format *const formats[] = {&tl_format_delta, &tl_format_iceberg, NULL}; /* the first that is found names a table with two faces */
 
 const tl_format *tl_format_find(const char *name) {
   for (size_t i = 0; formats[i]; i++)

@@ -199,7 +199,7 @@ static tl_status adopt_dataset(adopter *a, tl_error *err) {
   tl_table_files files = {0};
   tl_commit_options options = {.lake = a->lake->path, .store = a->lake->store, .layout = a->layout, .dataset = a->dataset, .words = a->words, .ledger = a->ledger};
   tl_status st = tl_commit_open(&options, &a->commit, err);
-  if (!st) st = tl_table_list(a->lake->path, a->layout, &a->dataset, NULL, NULL, &files, err);
+  if (!st) st = tl_table_list(a->lake->store, a->layout, &a->dataset, NULL, NULL, &files, err);
   for (size_t begin = 0, end; !st && begin < files.count; begin = end) {
     tl_table_file *first = &files.items[begin];
     for (end = begin + 1; end < files.count && !strcmp(files.items[end].symbol, first->symbol) &&
@@ -230,12 +230,12 @@ tl_status tl_run_adopt(tl_run_lake *lake, const tl_import_options *options, tl_a
   adopter a = {.lake = lake, .each = each, .user = user};
   tl_table_datasets datasets = {0};
   char layout[16];
-  tl_status st = tl_table_detect(lake->path, &a.layout, err);
+  tl_status st = tl_table_detect(lake->store, &a.layout, err);
   if (!st) st = tl_ledger_open(lake->store, true, &a.ledger, err);
   if (!st) st = tl_ledger_layout(a.ledger, tl_layout_name(a.layout), layout, err);
   if (!st) st = tl_engine_open(NULL, &a.engine, err);
   if (!st) st = tl_words_open(&a.words, err);
-  if (!st) st = tl_table_datasets_list(lake->path, a.layout, &datasets, err);
+  if (!st) st = tl_table_datasets_list(lake->store, a.layout, &datasets, err);
   for (size_t i = 0; !st && i < datasets.count; i++) {
     a.dataset = datasets.items[i];
     st = claim_source(&a, options, err);

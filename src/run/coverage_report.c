@@ -39,7 +39,7 @@ static bool whole_days(const char *dataset) {
 /* Rows of a stretch whose count a later answer made unknown: from the files. A half-open stretch of instants. */
 static tl_status count_rows(report *r, const tl_dataset *dataset, tl_range range, int64_t *rows, tl_error *err) {
   static const char *const columns[] = {"timestamp"};
-  tl_read read = {.lake = r->lake->path, .dataset = *dataset, .symbols = &r->series->symbol, .symbol_count = 1,
+  tl_read read = {.lake = r->lake->store, .dataset = *dataset, .symbols = &r->series->symbol, .symbol_count = 1,
                   .range = range, .columns = columns, .column_count = 1, .limit = -1};
   struct ArrowArrayStream stream;
   tl_status st = tl_run_layout(r->lake, &read.layout, err);

@@ -185,7 +185,7 @@ static bool recorded(const tl_ledger_file_list *files, const char *path) {
 static tl_status find_unrecorded(auditor *a, const tl_ledger_file_list *known, const tl_dataset *dataset, const char *symbol,
                                  tl_error *err) {
   tl_table_files found = {0};
-  tl_status st = tl_table_list(a->lake->path, a->layout, dataset, symbol, NULL, &found, err);
+  tl_status st = tl_table_list(a->lake->store, a->layout, dataset, symbol, NULL, &found, err);
   for (size_t i = 0; !st && i < found.count && !a->stopped; i++) {
     if (recorded(known, found.items[i].path)) continue;
     tl_ledger_file file = {.path = found.items[i].path, .dataset = dataset->name, .symbol = found.items[i].symbol};
@@ -203,7 +203,7 @@ static tl_status audit_one(auditor *a, const tl_dataset *dataset, const char *sy
     st = find_unrecorded(a, &known, dataset, symbol, err);
   } else if (!st) {
     tl_table_datasets all = {0};
-    st = tl_table_datasets_list(a->lake->path, a->layout, &all, err);
+    st = tl_table_datasets_list(a->lake->store, a->layout, &all, err);
     for (size_t i = 0; !st && i < all.count; i++) st = find_unrecorded(a, &known, &all.items[i], symbol, err);
     tl_table_datasets_deinit(&all);
   }
@@ -220,7 +220,7 @@ tl_status tl_run_audit(tl_run_lake *lake, const char *kind, const char *symbols,
   if (!st && symbols) st = tl_run_symbols_parse(lake, symbols, &only, err);
   if (!st && tl_run_layout(lake, &a.layout, err) == TL_ENOTFOUND) st = TL_ENOTFOUND; /* a mistyped path makes no lake */
   if (!st) st = tl_ledger_open(lake->store, repair, &a.ledger, err); /* a lost ledger is made anew from the files */
-  if (st == TL_ENOTFOUND && tl_table_detect(lake->path, &a.layout, NULL) == TL_OK)
+  if (st == TL_ENOTFOUND && tl_table_detect(lake->store, &a.layout, NULL) == TL_OK)
     st = tl_fail(err, TL_ENOTFOUND, "the lake at '%s' has no ledger; 'audit --repair' makes one from its files", lake->path);
   if (st == TL_ECORRUPT && repair) {
     st = tl_ledger_set_aside(lake->store, err);

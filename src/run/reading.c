@@ -18,7 +18,7 @@ tl_status tl_run_layout(tl_run_lake *lake, tl_layout *out, tl_error *err) {
   tl_ledger_close(ledger);
   if (!st && tl_layout_parse(name, out)) return TL_OK;
   if (st && st != TL_ENOTFOUND) return st;
-  if (tl_table_detect(lake->path, out, err) == TL_OK) return TL_OK;
+  if (tl_table_detect(lake->store, out, err) == TL_OK) return TL_OK;
   return tl_fail(err, TL_ENOTFOUND, "there is no lake at '%s'; import something, or name one with --lake", lake->path);
 }
 
@@ -45,7 +45,7 @@ static tl_status open_read(tl_run_lake *lake, const tl_read_options *o, tl_read 
   tl_read_info info = {0};
   const char **columns = NULL;
   char *column_text = NULL;
-  *read = (tl_read){.lake = lake->path, .range = {INT64_MIN, INT64_MAX}, .limit = o->limit > 0 ? o->limit : -1};
+  *read = (tl_read){.lake = lake->store, .range = {INT64_MIN, INT64_MAX}, .limit = o->limit > 0 ? o->limit : -1};
   if (!o->kind) return tl_fail(err, TL_EUSAGE, "which kind of rows should be read?");
   tl_status st = tl_dataset_parse(o->kind, &read->dataset, err);
   if (!st && o->session && !tl_session_kind_parse(o->session, &read->session))
@@ -71,7 +71,7 @@ static tl_status open_read(tl_run_lake *lake, const tl_read_options *o, tl_read 
     }
   }
   if (!st && !symbols.count && !info.files) { /* nothing in the range, or nothing at all? */
-    st = tl_table_symbols(lake->path, read->layout, &read->dataset, &symbols, err);
+    st = tl_table_symbols(lake->store, read->layout, &read->dataset, &symbols, err);
     if (!st && !symbols.count) st = tl_fail(err, TL_ENOTFOUND, "the lake '%s' holds no %s", lake->path, read->dataset.name);
     if (st) out->release(out);
   }
@@ -97,7 +97,7 @@ tl_status tl_run_sql(tl_run_lake *lake, const char *query, struct ArrowArrayStre
     return st;
   }
   st = tl_engine_open(NULL, &engine, err);
-  if (!st) st = tl_sql_open(engine, lake->path, layout, query, out, err);
+  if (!st) st = tl_sql_open(engine, lake->store, layout, query, out, err);
   tl_engine_close(engine);
   return st;
 }
@@ -165,7 +165,7 @@ tl_status tl_run_symbols(tl_run_lake *lake, const char *kind, int (*each)(void *
   tl_symbols symbols = {0};
   tl_status st = tl_dataset_parse(kind, &dataset, err);
   if (!st) st = tl_run_layout(lake, &layout, err);
-  if (!st) st = tl_table_symbols(lake->path, layout, &dataset, &symbols, err);
+  if (!st) st = tl_table_symbols(lake->store, layout, &dataset, &symbols, err);
   for (size_t i = 0; !st && i < symbols.count; i++)
     if (each(user, symbols.items[i])) break;
   tl_symbols_deinit(&symbols);
@@ -190,7 +190,7 @@ tl_status tl_run_range(tl_run_lake *lake, const char *kind, const char *symbol, 
     extent = (tl_read_extent){list.items[0].time_min_ns, list.items[0].time_max_ns, list.items[0].rows};
   if (!extent.rows) {
     st = tl_engine_open(NULL, &engine, err);
-    if (!st) st = tl_read_extent_of(engine, lake->path, layout, &dataset, symbol, &extent, err);
+    if (!st) st = tl_read_extent_of(engine, lake->store, layout, &dataset, symbol, &extent, err);
   }
   *first_ns = extent.first_ns;
   *last_ns = extent.last_ns;

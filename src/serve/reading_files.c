@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/suggest.h"
+#include "serve/copies.h"
 #include "serve/source.h"
 
 enum { LIST_ALL_ABOVE = 100 }; /* symbols: from here one walk over all is cheaper than one per symbol */
@@ -114,17 +115,17 @@ tl_status tl_read_append_columns(const tl_read *read, const char *const *known, 
   return st;
 }
 
-static tl_status build(tl_engine *engine, const tl_read *read, const tl_table_files *files, tl_buf *sql, tl_error *err) {
+tl_status tl_read_build(tl_engine *engine, const tl_read *read, const char *folder, const tl_table_files *files, bool sorted, tl_buf *sql,
+                        tl_error *err) {
   const tl_kind_def *def = tl_kind_def_of(read->dataset.kind);
   const char *known[TL_SOURCE_COLUMNS_MAX];
   size_t known_count = tl_source_columns(def, known);
   tl_buf literals = {0};
   char *first = NULL;
-  bool sorted = all_canonical(files);
   tl_status st = tl_read_check_columns(read, known, known_count, err);
-  if (!st && files->count) st = tl_source_literals(read->lake, files->items, files->count, &literals, err);
-  if (!st && files->count && !(first = tl_io_join(read->lake, files->items[0].path)))
-    st = tl_fail(err, TL_ENOMEM, "cannot read from '%s'", read->lake);
+  if (!st && files->count) st = tl_source_literals(folder, files->items, files->count, &literals, err);
+  if (!st && files->count && !(first = tl_io_join(folder, files->items[0].path)))
+    st = tl_fail(err, TL_ENOMEM, "cannot read from '%s'", folder);
   tl_source source = {.layout = read->layout, .dataset = &read->dataset, .files = literals.data, .first = first, .uniform = sorted};
   if (count_symbols(files) == 1) source.symbol = files->items[0].symbol;
   if (!st) st = tl_read_append_columns(read, known, known_count, sql, err);
@@ -143,9 +144,12 @@ tl_status tl_read_open(tl_engine *engine, const tl_read *read, struct ArrowArray
   tl_table_files files = {0};
   tl_buf sql = {0};
   tl_read_info found = {0};
+  const char *folder = tl_store_local(read->lake);
   tl_status st = find_files(read, &files, &found, err);
-  if (!st) st = build(engine, read, &files, &sql, err);
-  if (!st) st = tl_engine_query(engine, sql.data, NULL, 0, out, err);
+  bool sorted = all_canonical(&files);
+  if (!st && !folder) st = tl_read_parts(read, &files, sorted, out, err);
+  if (!st && folder) st = tl_read_build(engine, read, folder, &files, sorted, &sql, err);
+  if (!st && folder) st = tl_engine_query(engine, sql.data, NULL, 0, out, err);
   if (!st && info) *info = found;
   tl_buf_deinit(&sql);
   tl_table_files_deinit(&files);
@@ -154,13 +158,13 @@ tl_status tl_read_open(tl_engine *engine, const tl_read *read, struct ArrowArray
 
 /* ---- first, last, how many ---- */
 
-static tl_status extreme(tl_engine *engine, const char *lake, tl_layout layout, const tl_dataset *dataset, const tl_table_file *files,
+static tl_status extreme(tl_engine *engine, const char *folder, tl_layout layout, const tl_dataset *dataset, const tl_table_file *files,
                          size_t count, const char *function, int64_t *out_ns, tl_error *err) {
   bool has_ns = tl_kind_def_of(dataset->kind)->has_ns;
   const char *column = has_ns ? TL_NS_COLUMN : "timestamp";
   tl_buf sql = {0}, literals = {0};
-  char *first = tl_io_join(lake, files[0].path);
-  tl_status st = first ? tl_source_literals(lake, files, count, &literals, err) : tl_fail(err, TL_ENOMEM, "cannot read '%s'", lake);
+  char *first = tl_io_join(folder, files[0].path);
+  tl_status st = first ? tl_source_literals(folder, files, count, &literals, err) : tl_fail(err, TL_ENOMEM, "cannot read '%s'", folder);
   tl_source source = {.layout = layout, .dataset = dataset, .files = literals.data, .first = first, .symbol = files[0].symbol};
   if (!st) st = tl_buf_appendf(&sql, err, "SELECT %s(%s) FROM (", function, column);
   if (!st) st = tl_source_select(engine, &source, &column, 1, &sql, err);
@@ -173,33 +177,38 @@ static tl_status extreme(tl_engine *engine, const char *lake, tl_layout layout, 
   return st;
 }
 
-static tl_status count_rows(tl_engine *engine, const char *lake, const tl_table_files *files, int64_t *rows, tl_error *err) {
+static tl_status count_rows(tl_engine *engine, const char *folder, const tl_table_files *files, int64_t *rows, tl_error *err) {
   tl_buf sql = {0};
   tl_status st = tl_buf_appends(&sql, "SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata(", err);
-  if (!st) st = tl_source_literals(lake, files->items, files->count, &sql, err);
+  if (!st) st = tl_source_literals(folder, files->items, files->count, &sql, err);
   if (!st) st = tl_buf_appends(&sql, ")", err);
   if (!st) st = tl_engine_numbers(engine, sql.data, NULL, 0, rows, 1, err);
   tl_buf_deinit(&sql);
   return st;
 }
 
-tl_status tl_read_extent_of(tl_engine *engine, const char *lake, tl_layout layout, const tl_dataset *dataset,
+tl_status tl_read_extent_of(tl_engine *engine, tl_store *lake, tl_layout layout, const tl_dataset *dataset,
                             const char *symbol, tl_read_extent *out, tl_error *err) {
   tl_table_files files = {0};
+  tl_copies *copies = NULL;
   size_t head = 0, tail = 0; /* files of the first and of the last period */
   *out = (tl_read_extent){INT64_MIN, INT64_MIN, 0};
   tl_status st = tl_table_list(lake, layout, dataset, symbol, NULL, &files, err);
-  if (!st && files.count) st = count_rows(engine, lake, &files, &out->rows, err);
+  if (!st) st = tl_copies_open(lake, &copies, err);
+  if (!st) st = tl_copies_bring(copies, files.items, files.count, err);
+  const char *folder = st ? NULL : tl_copies_folder(copies);
+  if (!st && files.count) st = count_rows(engine, folder, &files, &out->rows, err);
   if (!st && out->rows) {
     while (head < files.count && files.items[head].period.start_ns == files.items[0].period.start_ns) head++;
     while (tail < files.count && files.items[files.count - 1 - tail].period.start_ns == files.items[files.count - 1].period.start_ns) tail++;
-    st = extreme(engine, lake, layout, dataset, files.items, head, "min", &out->first_ns, err);
-    if (!st) st = extreme(engine, lake, layout, dataset, files.items + files.count - tail, tail, "max", &out->last_ns, err);
+    st = extreme(engine, folder, layout, dataset, files.items, head, "min", &out->first_ns, err);
+    if (!st) st = extreme(engine, folder, layout, dataset, files.items + files.count - tail, tail, "max", &out->last_ns, err);
     /* A file of another hand may hold no row: then all of them are asked. */
-    if (!st && out->first_ns == INT64_MIN) st = extreme(engine, lake, layout, dataset, files.items, files.count, "min", &out->first_ns, err);
-    if (!st && out->last_ns == INT64_MIN) st = extreme(engine, lake, layout, dataset, files.items, files.count, "max", &out->last_ns, err);
+    if (!st && out->first_ns == INT64_MIN) st = extreme(engine, folder, layout, dataset, files.items, files.count, "min", &out->first_ns, err);
+    if (!st && out->last_ns == INT64_MIN) st = extreme(engine, folder, layout, dataset, files.items, files.count, "max", &out->last_ns, err);
   }
   if (!st && !out->rows) st = tl_fail(err, TL_ENOTFOUND, "the lake holds no rows of '%s' in %s", symbol, dataset->name);
+  tl_copies_close(copies);
   tl_table_files_deinit(&files);
   return st;
 }

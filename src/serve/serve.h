@@ -1,5 +1,7 @@
 /* serve.h - from committed files to readers: rows of a kind, SQL over the lake, text and files for people, audit.
  *
+ * On an object store files are brought into a temporary folder while they are read: of rows of a kind some at a time, of SQL
+ * all of the datasets it names.
  * Everything leaves as an Arrow stream; tl_format_write turns any Arrow stream into a table, CSV, JSON lines, Parquet
  * or Arrow IPC. Reading takes no lock: files are replaced whole, so a reader sees each file before or after a commit.
  * Thread-safe as the engine is. Not here: what is covered or missing (ledger), progress, exit codes. */
@@ -19,7 +21,7 @@
 /* ---- rows of a kind: reading_files.c ---- */
 
 typedef struct tl_read {
-  const char *lake; /* folder */
+  tl_store *lake;
   tl_layout layout;
   tl_dataset dataset;
   const char *const *symbols; /* none: every symbol the dataset has */
@@ -46,7 +48,7 @@ tl_status tl_read_open(tl_engine *engine, const tl_read *read, struct ArrowArray
 typedef struct tl_read_extent {
   int64_t first_ns, last_ns, rows;
 } tl_read_extent;
-tl_status tl_read_extent_of(tl_engine *engine, const char *lake, tl_layout layout, const tl_dataset *dataset,
+tl_status tl_read_extent_of(tl_engine *engine, tl_store *lake, tl_layout layout, const tl_dataset *dataset,
                             const char *symbol, tl_read_extent *out, tl_error *err);
 
 /* ---- SQL over the lake: sql.c ---- */
@@ -54,7 +56,7 @@ tl_status tl_read_extent_of(tl_engine *engine, const char *lake, tl_layout layou
 /* Runs statements over views named as the datasets (equities_1min, quotes_1sec, trades, quotes, ...), with columns
  * symbol, timestamp, ... in every layout; relative paths in the query are relative to the working directory. Only the
  * views the text may need are made. A table that is not there: TL_ESQL, with the names of those that are. */
-tl_status tl_sql_open(tl_engine *engine, const char *lake, tl_layout layout, const char *sql, struct ArrowArrayStream *out,
+tl_status tl_sql_open(tl_engine *engine, tl_store *lake, tl_layout layout, const char *sql, struct ArrowArrayStream *out,
                       tl_error *err);
 
 /* ---- out to people and files: format.c ---- */

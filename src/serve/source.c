@@ -20,18 +20,18 @@ size_t tl_source_columns(const tl_kind_def *def, const char *names[TL_SOURCE_COL
 
 /* ---- files ---- */
 
-static tl_status append_literal(const char *lake, const char *path, tl_buf *sql, tl_error *err) {
-  char *full = tl_io_join(lake, path);
-  tl_status st = full ? tl_sql_quote(sql, full, strlen(full), err) : tl_fail(err, TL_ENOMEM, "cannot read '%s'", lake);
+static tl_status append_literal(const char *folder, const char *path, tl_buf *sql, tl_error *err) {
+  char *full = tl_io_join(folder, path);
+  tl_status st = full ? tl_sql_quote(sql, full, strlen(full), err) : tl_fail(err, TL_ENOMEM, "cannot read '%s'", folder);
   tl_free(full);
   return st;
 }
 
-tl_status tl_source_literals(const char *lake, const tl_table_file *files, size_t count, tl_buf *sql, tl_error *err) {
+tl_status tl_source_literals(const char *folder, const tl_table_file *files, size_t count, tl_buf *sql, tl_error *err) {
   tl_status st = TL_OK;
   for (size_t i = 0; !st && i < count; i++) {
     st = tl_buf_appends(sql, i ? ", " : "[", err);
-    if (!st) st = append_literal(lake, files[i].path, sql, err);
+    if (!st) st = append_literal(folder, files[i].path, sql, err);
   }
   return st ? st : tl_buf_appends(sql, "]", err);
 }

@@ -26,6 +26,12 @@ tl_status tl_read_check_columns(const tl_read *read, const char *const *known, s
 tl_status tl_read_append_columns(const tl_read *read, const char *const *known, size_t known_count, tl_buf *sql, tl_error *err);
 tl_status tl_read_append_range(const tl_read *read, bool has_ns, tl_buf *sql, tl_error *err); /* WHERE ..., or nothing */
 
-/* Appends ['...', ...] of all files. */
-tl_status tl_source_literals(const char *lake, const tl_table_file *files, size_t count, tl_buf *sql, tl_error *err);
+/* The SELECT over these files, whose paths are below folder; sorted: they come in order and each is sorted. */
+tl_status tl_read_build(tl_engine *engine, const tl_read *read, const char *folder, const tl_table_files *files, bool sorted, tl_buf *sql,
+                        tl_error *err);
+/* reading_parts.c: the rows of files of an object store. Takes the files, also on failure. */
+tl_status tl_read_parts(const tl_read *read, tl_table_files *files, bool sorted, struct ArrowArrayStream *out, tl_error *err);
+
+/* Appends ['...', ...] of all files, whose paths are below folder. */
+tl_status tl_source_literals(const char *folder, const tl_table_file *files, size_t count, tl_buf *sql, tl_error *err);
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
+#include "serve/copies.h"
 #include "serve/source.h"
 
 /* The word stands somewhere in the text, in any letter case, not as part of a longer word. */
@@ -28,7 +29,7 @@ static bool may_need(const char *sql, const char *dataset) {
   return names(sql, dataset) || strcasestr(sql, "duckdb_");
 }
 
-static tl_status append_view(tl_engine *engine, const char *lake, tl_layout layout, const tl_dataset *dataset, tl_buf *views,
+static tl_status append_view(tl_engine *engine, tl_store *lake, tl_copies *copies, tl_layout layout, const tl_dataset *dataset, tl_buf *views,
                              tl_error *err) {
   const char *columns[TL_SOURCE_COLUMNS_MAX];
   size_t count = tl_source_columns(tl_kind_def_of(dataset->kind), columns);
@@ -37,10 +38,12 @@ static tl_status append_view(tl_engine *engine, const char *lake, tl_layout layo
   char *first = NULL;
   tl_source source = {.layout = layout, .dataset = dataset, .uniform = true};
   tl_status st = tl_table_list(lake, layout, dataset, NULL, NULL, &files, err);
+  if (!st) st = tl_copies_bring(copies, files.items, files.count, err);
   if (!st && files.count) {
+    const char *folder = tl_copies_folder(copies);
     for (size_t i = 0; i < files.count; i++) source.uniform &= files.items[i].canonical;
-    first = tl_io_join(lake, files.items[0].path);
-    st = first ? tl_source_literals(lake, files.items, files.count, &literals, err) : tl_fail(err, TL_ENOMEM, "cannot read '%s'", lake);
+    first = tl_io_join(folder, files.items[0].path);
+    st = first ? tl_source_literals(folder, files.items, files.count, &literals, err) : tl_fail(err, TL_ENOMEM, "cannot read '%s'", folder);
     source.first = first;
     source.files = literals.data;
     if (!st) st = tl_buf_appendf(views, err, "CREATE OR REPLACE TEMP VIEW \"%s\" AS ", dataset->name);
@@ -64,14 +67,18 @@ static tl_status explain(tl_status st, const tl_table_datasets *datasets, tl_err
   return st;
 }
 
-tl_status tl_sql_open(tl_engine *engine, const char *lake, tl_layout layout, const char *sql, struct ArrowArrayStream *out,
+tl_status tl_sql_open(tl_engine *engine, tl_store *lake, tl_layout layout, const char *sql, struct ArrowArrayStream *out,
                       tl_error *err) {
   tl_table_datasets datasets = {0};
   tl_buf views = {0};
+  tl_copies *copies = NULL;
   tl_status st = tl_table_datasets_list(lake, layout, &datasets, err);
+  if (!st) st = tl_copies_open(lake, &copies, err);
   for (size_t i = 0; !st && i < datasets.count; i++)
-    if (may_need(sql, datasets.items[i].name)) st = append_view(engine, lake, layout, &datasets.items[i], &views, err);
+    if (may_need(sql, datasets.items[i].name)) st = append_view(engine, lake, copies, layout, &datasets.items[i], &views, err);
   if (!st) st = explain(tl_engine_query_after(engine, views.len ? views.data : NULL, sql, out, err), &datasets, err);
+  if (!st) st = tl_copies_keep(out, copies, err);
+  else tl_copies_close(copies);
   tl_buf_deinit(&views);
   tl_table_datasets_deinit(&datasets);
   return st;

@@ -7,7 +7,7 @@
  * and gives the symbol back. Foreign spellings are found too: month=1, data_0.parquet, several files a month, a symbol
  * spelled raw or with lower-case escapes. Paths are relative to the lake's folder, with / between parts.
  * Cost: pure, or one directory listing per folder visited: symbol, year and month folders outside the request are not
- * opened. Thread-safe. Paths, periods and lists are of hive and flat; an open table's log knows its files.
+ * opened. On an object store one LIST of 1000 keys after the other, of the symbol's or the dataset's. Thread-safe. Paths, periods and lists are of hive and flat; an open table's log knows its files.
  * Not here: tables with a log (relation.h), reading the rows (engine), the ledger. */
 #ifndef TL_TABLE_TABLE_H
 #define TL_TABLE_TABLE_H
@@ -20,6 +20,7 @@
 #include "market/dataset.h"
 #include "market/symbol.h"
 #include "market/time.h"
+#include "store/store.h"
 
 typedef enum tl_layout {
   TL_LAYOUT_HIVE,
@@ -43,6 +44,7 @@ typedef struct tl_table_file {
   char *path, *symbol; /* heap; symbol is the true one */
   tl_range period;
   bool canonical;      /* spelled as tl_table_path does: ours, so sorted and with one source */
+  int64_t bytes;       /* from the list of an object store; 0 in a folder, which does not tell without a look */
 } tl_table_file;
 void tl_table_file_deinit(tl_table_file *file);
 
@@ -57,25 +59,25 @@ typedef struct tl_table_files { /* by symbol (byte order), then period, then pat
 
 /* Files of a dataset: of one symbol or all (NULL), whose period overlaps range (NULL: all). A lake or dataset that
  * is not there has none. Adds to *out, which the caller deinits, also after a failure. */
-tl_status tl_table_list(const char *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol,
+tl_status tl_table_list(tl_store *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol,
                         const tl_range *range, tl_table_files *out, tl_error *err);
 void tl_table_files_deinit(tl_table_files *files);
 
 /* Is there any file: of one symbol or any (NULL). Stops at the first. */
-tl_status tl_table_has(const char *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol, bool *found,
+tl_status tl_table_has(tl_store *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol, bool *found,
                        tl_error *err);
 
 /* Symbols that have files, in byte order. */
-tl_status tl_table_symbols(const char *lake, tl_layout layout, const tl_dataset *dataset, tl_symbols *out, tl_error *err);
+tl_status tl_table_symbols(tl_store *lake, tl_layout layout, const tl_dataset *dataset, tl_symbols *out, tl_error *err);
 
 typedef struct tl_table_datasets {
   tl_dataset *items;
   size_t count, capacity;
 } tl_table_datasets;
 /* Datasets that have a folder, by name. */
-tl_status tl_table_datasets_list(const char *lake, tl_layout layout, tl_table_datasets *out, tl_error *err);
+tl_status tl_table_datasets_list(tl_store *lake, tl_layout layout, tl_table_datasets *out, tl_error *err);
 void tl_table_datasets_deinit(tl_table_datasets *datasets);
 
 /* Which layout a folder written by anyone has: the one with data files. TL_ENOTFOUND when neither has any. */
-tl_status tl_table_detect(const char *lake, tl_layout *out, tl_error *err);
+tl_status tl_table_detect(tl_store *lake, tl_layout *out, tl_error *err);
 #endif

@@ -48,18 +48,24 @@ static bool wanted(const walk *w, tl_range period) {
 
 static tl_status add_file(walk *w, const char *symbol, tl_range period, tl_error *err) {
   w->found = true;
-  tl_table_files *files = w->out;
-  if (!files) return TL_OK;
+  if (!w->out) return TL_OK;
+  tl_table_file *file = NULL;
+  tl_status st = tl_parquet_room(w->out, &file, err);
+  if (!st) st = tl_parquet_file(w->layout, w->dataset, symbol, period, w->at.data, file, err);
+  if (!st) w->out->count++;
+  return st;
+}
+
+tl_status tl_parquet_room(tl_table_files *files, tl_table_file **next, tl_error *err) {
   if (files->count == files->capacity) {
     size_t more = files->capacity ? files->capacity * 2 : 16;
     tl_table_file *grown = tl_realloc_array(files->items, more, sizeof *grown);
-    if (!grown) return tl_fail(err, TL_ENOMEM, "cannot list the files of '%s'", w->dataset->name);
+    if (!grown) return tl_fail(err, TL_ENOMEM, "cannot list %zu files", more);
     files->items = grown;
     files->capacity = more;
   }
-  tl_status st = tl_parquet_file(w->layout, w->dataset, symbol, period, w->at.data, &files->items[files->count], err);
-  if (!st) files->count++;
-  return st;
+  *next = &files->items[files->count];
+  return TL_OK;
 }
 
 /* ---- hive ---- */
@@ -180,10 +186,15 @@ static int compare_files(const void *a, const void *b) {
   return strcmp(x->path, y->path);
 }
 
-tl_status tl_table_list(const char *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol,
+static tl_status go(walk *w, each_symbol hive, each_symbol flat, void *to, tl_error *err) {
+  return w->layout == TL_LAYOUT_HIVE ? walk_hive(w, hive, to, err) : walk_flat(w, flat, to, err);
+}
+
+tl_status tl_table_list(tl_store *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol,
                         const tl_range *range, tl_table_files *out, tl_error *err) {
-  walk w = {.lake = lake, .layout = layout, .dataset = dataset, .symbol = symbol, .range = range, .out = out};
-  tl_status st = layout == TL_LAYOUT_HIVE ? walk_hive(&w, files_of_symbol, NULL, err) : walk_flat(&w, file_of_symbol, NULL, err);
+  walk w = {.lake = tl_store_local(lake), .layout = layout, .dataset = dataset, .symbol = symbol, .range = range, .out = out};
+  tl_status st = w.lake ? go(&w, files_of_symbol, file_of_symbol, NULL, err)
+                        : tl_parquet_list_objects(lake, layout, dataset, symbol, range, out, err);
   if (!st && out->count) qsort(out->items, out->count, sizeof *out->items, compare_files);
   walk_deinit(&w);
   return st;
@@ -203,10 +214,11 @@ static tl_status symbol_with_file(walk *w, const char *symbol, void *to, tl_erro
 
 static int compare_texts(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-tl_status tl_table_symbols(const char *lake, tl_layout layout, const tl_dataset *dataset, tl_symbols *out, tl_error *err) {
-  walk w = {.lake = lake, .layout = layout, .dataset = dataset};
+tl_status tl_table_symbols(tl_store *lake, tl_layout layout, const tl_dataset *dataset, tl_symbols *out, tl_error *err) {
+  walk w = {.lake = tl_store_local(lake), .layout = layout, .dataset = dataset};
   tl_symbols found = {0};
-  tl_status st = layout == TL_LAYOUT_HIVE ? walk_hive(&w, symbol_with_file, &found, err) : walk_flat(&w, symbol_with_file, &found, err);
+  tl_status st = w.lake ? go(&w, symbol_with_file, symbol_with_file, &found, err)
+                        : tl_parquet_symbols_of_objects(lake, layout, dataset, &found, err);
   if (!st && found.count) { /* the hash in tl_symbols knows places, so it is filled again in order */
     qsort(found.items, found.count, sizeof *found.items, compare_texts);
     for (size_t i = 0; !st && i < found.count; i++) st = tl_symbols_add(out, found.items[i], strlen(found.items[i]), err);
@@ -216,7 +228,7 @@ tl_status tl_table_symbols(const char *lake, tl_layout layout, const tl_dataset 
   return st;
 }
 
-static tl_status add_dataset(tl_table_datasets *out, const tl_dataset *dataset, tl_error *err) {
+tl_status tl_parquet_add_dataset(tl_table_datasets *out, const tl_dataset *dataset, tl_error *err) {
   if (out->count == out->capacity) {
     size_t more = out->capacity ? out->capacity * 2 : 8;
     tl_dataset *grown = tl_realloc_array(out->items, more, sizeof *grown);
@@ -239,7 +251,7 @@ static tl_status add_datasets(const char *lake, tl_layout layout, const char *pr
     tl_dataset dataset;
     tl_buf_clear(&folder);
     st = tl_buf_appendf(&folder, err, "%s%s%s", prefix, prefix[0] ? "/" : "", names.names[i]);
-    if (!st && tl_parquet_dataset_folder(layout, folder.data, &dataset)) st = add_dataset(out, &dataset, err);
+    if (!st && tl_parquet_dataset_folder(layout, folder.data, &dataset)) st = tl_parquet_add_dataset(out, &dataset, err);
   }
   tl_buf_deinit(&folder);
   tl_io_names_deinit(&names);
@@ -251,9 +263,11 @@ static int compare_datasets(const void *a, const void *b) {
   return strcmp(((const tl_dataset *)a)->name, ((const tl_dataset *)b)->name);
 }
 
-tl_status tl_table_datasets_list(const char *lake, tl_layout layout, tl_table_datasets *out, tl_error *err) {
-  tl_status st = add_datasets(lake, layout, "", out, err);
-  if (!st && layout == TL_LAYOUT_FLAT) st = add_datasets(lake, layout, "bars", out, err);
+tl_status tl_table_datasets_list(tl_store *lake, tl_layout layout, tl_table_datasets *out, tl_error *err) {
+  const char *folder = tl_store_local(lake);
+  tl_status st = folder ? add_datasets(folder, layout, "", out, err) : tl_parquet_datasets_of_objects(lake, layout, "", out, err);
+  if (!st && layout == TL_LAYOUT_FLAT)
+    st = folder ? add_datasets(folder, layout, "bars", out, err) : tl_parquet_datasets_of_objects(lake, layout, "bars/", out, err);
   if (!st && out->count) qsort(out->items, out->count, sizeof *out->items, compare_datasets);
   return st;
 }
@@ -263,16 +277,17 @@ void tl_table_datasets_deinit(tl_table_datasets *datasets) {
   *datasets = (tl_table_datasets){0};
 }
 
-tl_status tl_table_has(const char *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol, bool *found,
+tl_status tl_table_has(tl_store *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol, bool *found,
                        tl_error *err) {
-  walk w = {.lake = lake, .layout = layout, .dataset = dataset, .symbol = symbol, .any = true};
-  tl_status st = layout == TL_LAYOUT_HIVE ? walk_hive(&w, files_of_symbol, NULL, err) : walk_flat(&w, file_of_symbol, NULL, err);
+  walk w = {.lake = tl_store_local(lake), .layout = layout, .dataset = dataset, .symbol = symbol, .any = true};
+  tl_status st = w.lake ? go(&w, files_of_symbol, file_of_symbol, NULL, err)
+                        : tl_parquet_has_object(lake, layout, dataset, symbol, &w.found, err);
   *found = w.found;
   walk_deinit(&w);
   return st;
 }
 
-tl_status tl_table_detect(const char *lake, tl_layout *out, tl_error *err) {
+tl_status tl_table_detect(tl_store *lake, tl_layout *out, tl_error *err) {
   for (tl_layout layout = TL_LAYOUT_HIVE; layout <= TL_LAYOUT_FLAT; layout++) {
     tl_table_datasets datasets = {0};
     bool found = false;
@@ -285,5 +300,5 @@ tl_status tl_table_detect(const char *lake, tl_layout *out, tl_error *err) {
       return TL_OK;
     }
   }
-  return tl_fail(err, TL_ENOTFOUND, "'%s' holds no Parquet files in the hive or the flat layout", lake);
+  return tl_fail(err, TL_ENOTFOUND, "'%s' holds no Parquet files in the hive or the flat layout", tl_store_uri(lake));
 }

@@ -14,4 +14,16 @@ tl_status tl_parquet_flat_name(const char *name, tl_buf *symbol, tl_range *perio
 /* Fills *out; on failure it holds nothing. */
 tl_status tl_parquet_file(tl_layout layout, const tl_dataset *dataset, const char *symbol, tl_range period,
                           const char *path, tl_table_file *out, tl_error *err);
+
+tl_status tl_parquet_room(tl_table_files *files, tl_table_file **next, tl_error *err); /* for one more, not counted yet */
+tl_status tl_parquet_add_dataset(tl_table_datasets *out, const tl_dataset *dataset, tl_error *err);
+
+/* list_objects.c: what list.c gives, from the keys of a store. Any store: a folder too, for tests. Not sorted. */
+tl_status tl_parquet_list_objects(tl_store *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol,
+                                  const tl_range *range, tl_table_files *out, tl_error *err);
+tl_status tl_parquet_has_object(tl_store *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol, bool *found,
+                                tl_error *err);
+tl_status tl_parquet_symbols_of_objects(tl_store *lake, tl_layout layout, const tl_dataset *dataset, tl_symbols *out, tl_error *err);
+/* prefix "" or "bars/": datasets whose folder's name goes on from there. */
+tl_status tl_parquet_datasets_of_objects(tl_store *lake, tl_layout layout, const char *prefix, tl_table_datasets *out, tl_error *err);
 #endif

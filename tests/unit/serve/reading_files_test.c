@@ -13,10 +13,11 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/io.h"
-#include "serve/serve.h"
+#include "serve/source.h"
 
 static tl_engine *engine;
-static char lake[64];
+static char folder[64];
+static tl_store *lake;
 
 static int set_up(void **state) {
   (void)state;
@@ -31,14 +32,15 @@ static int tear_down(void **state) {
 
 static int make_lake(void **state) {
   (void)state;
-  strcpy(lake, "/tmp/ticklake [x]-XXXXXX");
-  return mkdtemp(lake) ? 0 : -1;
+  strcpy(folder, "/tmp/ticklake [x]-XXXXXX");
+  return mkdtemp(folder) && tl_store_open(folder, NULL, &lake, NULL) == TL_OK ? 0 : -1;
 }
 
 static int remove_lake(void **state) {
   (void)state;
   char command[100];
-  snprintf(command, sizeof command, "rm -r '%s'", lake);
+  snprintf(command, sizeof command, "rm -r '%s'", folder);
+  tl_store_close(lake);
   return system(command);
 }
 
@@ -51,7 +53,7 @@ static tl_dataset dataset_of(const char *name) {
 static void write_at(const char *path, const char *query) {
   tl_buf sql = {0};
   tl_error err = {0};
-  char *full = tl_io_join(lake, path);
+  char *full = tl_io_join(folder, path);
   assert_int_equal(tl_io_mkdir_parents(full, NULL), TL_OK);
   tl_buf_appendf(&sql, NULL, "COPY (%s) TO ", query);
   tl_sql_quote(&sql, full, strlen(full), NULL);
@@ -253,7 +255,10 @@ static void views_stand_for_the_datasets_that_are_there(void **state) {
   tl_error err = {0};
   assert_int_equal(tl_sql_open(engine, lake, TL_LAYOUT_HIVE, "SELECT * FROM trades", &stream, &err), TL_ESQL);
   assert_non_null(strstr(err.message, "trades does not exist! This lake has equities_1min"));
-  assert_int_equal(tl_sql_open(engine, "/nowhere", TL_LAYOUT_HIVE, "SELECT * FROM trades", &stream, &err), TL_ESQL);
+  tl_store *nowhere = NULL;
+  assert_int_equal(tl_store_open("/nowhere", NULL, &nowhere, NULL), TL_OK);
+  assert_int_equal(tl_sql_open(engine, nowhere, TL_LAYOUT_HIVE, "SELECT * FROM trades", &stream, &err), TL_ESQL);
+  tl_store_close(nowhere);
   assert_non_null(strstr(err.message, "This lake is empty"));
 }
 
@@ -312,6 +317,49 @@ static void hard_symbols_are_values(void **state) {
   }
 }
 
+/* ---- some files at a time, as from S3 ---- */
+
+/* All files of the dataset in parts; the lake is closed before the rows are read. */
+static char *parts_csv(const tl_read *read, bool sorted) {
+  tl_table_files files = {0};
+  tl_read own = *read;
+  struct ArrowArrayStream stream;
+  tl_error err = {0};
+  assert_int_equal(tl_store_open(folder, NULL, &own.lake, NULL), TL_OK);
+  assert_int_equal(tl_table_list(own.lake, read->layout, &read->dataset, NULL, &read->range, &files, NULL), TL_OK);
+  if (tl_read_parts(&own, &files, sorted, &stream, &err)) fail_msg("%s", err.message);
+  tl_store_close(own.lake);
+  return csv_of(&stream);
+}
+
+static void parts_give_what_all_files_give(void **state) {
+  (void)state;
+  enum { FILES = 150 }; /* more than two parts */
+  for (int i = 0; i < FILES; i++) {
+    char path[100];
+    snprintf(path, sizeof path, "equities_1min/symbol=S%02d/year=2024/month=%02d/data.parquet", i / 12, i % 12 + 1);
+    char start[40];
+    snprintf(start, sizeof start, "2024-%02d-01 00:00:00", i % 12 + 1);
+    write_bars(path, "", start, 2);
+  }
+  const char *columns[] = {"open", "symbol", "timestamp"};
+  tl_read read = {.lake = lake, .layout = TL_LAYOUT_HIVE, .dataset = dataset_of("1m"), .range = all_time};
+  for (int round = 0; round < 6; round++) {
+    if (round == 1) read.columns = columns, read.column_count = 3;
+    if (round == 2) read.limit = 129; /* one row into the second part */
+    if (round == 3) read.limit = 128;
+    if (round == 4) read.limit = 0, read.range = (tl_range){AT(1706745600), AT(1709251200)};
+    if (round == 5) read.range = (tl_range){AT(1), AT(2)};
+    char *whole = read_csv(&read), *parts = parts_csv(&read, true);
+    assert_string_equal(whole, parts);
+    tl_free(parts);
+    parts = parts_csv(&read, false);
+    assert_int_equal(strlen(whole), strlen(parts));
+    tl_free(whole);
+    tl_free(parts);
+  }
+}
+
 #ifdef TL_FAULTS
 static tl_status read_and_ask(tl_error *err) {
   const char *symbols[] = {"AAPL", "1"};
@@ -357,6 +405,7 @@ int main(void) {
     IN_A_LAKE(views_stand_for_the_datasets_that_are_there),
     IN_A_LAKE(the_extent_of_a_symbol_comes_from_its_first_and_last_file),
     IN_A_LAKE(hard_symbols_are_values),
+    IN_A_LAKE(parts_give_what_all_files_give),
 #ifdef TL_FAULTS
     IN_A_LAKE(every_failing_allocation_of_ours_is_reported_without_a_leak),
 #endif

@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "base/fault.h"
 #include "base/io.h"
-#include "table/table.h"
+#include "table/parquet/parquet.h"
 
 static const int64_t NOVEMBER = INT64_C(1730728800) * TL_NS_PER_S; /* 2024-11-04T14:00:00Z */
 static const char *const hard_names[] = {"AAPL", "aapl", "BRK.B", "BRK/B", "BTC/USD", "../../etc", "..", ".", "CON", "%2e%2e",
@@ -174,22 +174,28 @@ static void other_paths_are_no_data_files(void **state) {
 
 /* ---- what is there ---- */
 
-static char *make_lake(const char *const *paths, size_t count) {
-  char *lake = strdup("/tmp/ticklake-table-XXXXXX");
-  assert_non_null(mkdtemp(lake));
+static tl_store *open_store(const char *folder) {
+  tl_store *store = NULL;
+  assert_int_equal(tl_store_open(folder, NULL, &store, NULL), TL_OK);
+  return store;
+}
+
+static tl_store *make_lake(const char *const *paths, size_t count) {
+  char folder[] = "/tmp/ticklake-table-XXXXXX";
+  assert_non_null(mkdtemp(folder));
   for (size_t i = 0; i < count; i++) {
-    char *path = tl_io_join(lake, paths[i]);
+    char *path = tl_io_join(folder, paths[i]);
     assert_int_equal(tl_io_replace(path, "", 0, NULL), TL_OK);
     tl_free(path);
   }
-  return lake;
+  return open_store(folder);
 }
 
-static void remove_lake(char *lake) {
+static void remove_lake(tl_store *lake) {
   char command[100];
-  snprintf(command, sizeof command, "rm -r %s", lake);
+  snprintf(command, sizeof command, "rm -r %s", tl_store_local(lake));
   assert_int_equal(system(command), 0);
-  free(lake);
+  tl_store_close(lake);
 }
 
 static const char *const hive_files[] = {
@@ -210,7 +216,7 @@ enum { HIVE_FILES = sizeof hive_files / sizeof *hive_files };
 
 static void listing_is_by_symbol_and_time_and_skips_what_is_no_data(void **state) {
   (void)state;
-  char *lake = make_lake(hive_files, HIVE_FILES);
+  tl_store *lake = make_lake(hive_files, HIVE_FILES);
   tl_dataset dataset = dataset_of("1m");
   tl_table_files files = {0};
   assert_int_equal(tl_table_list(lake, TL_LAYOUT_HIVE, &dataset, NULL, NULL, &files, NULL), TL_OK);
@@ -229,14 +235,16 @@ static void listing_is_by_symbol_and_time_and_skips_what_is_no_data(void **state
 
   assert_int_equal(tl_table_list(lake, TL_LAYOUT_HIVE, &dataset, "NONE", NULL, &files, NULL), TL_OK);
   assert_int_equal(files.count, 0);
-  assert_int_equal(tl_table_list("/nowhere/at/all", TL_LAYOUT_HIVE, &dataset, NULL, NULL, &files, NULL), TL_OK);
+  tl_store *nowhere = open_store("/nowhere/at/all");
+  assert_int_equal(tl_table_list(nowhere, TL_LAYOUT_HIVE, &dataset, NULL, NULL, &files, NULL), TL_OK);
   assert_int_equal(files.count, 0);
+  tl_store_close(nowhere);
   remove_lake(lake);
 }
 
 static void symbols_and_datasets_are_those_with_files(void **state) {
   (void)state;
-  char *lake = make_lake(hive_files, HIVE_FILES);
+  tl_store *lake = make_lake(hive_files, HIVE_FILES);
   tl_dataset dataset = dataset_of("1m");
   tl_symbols symbols = {0};
   assert_int_equal(tl_table_symbols(lake, TL_LAYOUT_HIVE, &dataset, &symbols, NULL), TL_OK);
@@ -263,7 +271,7 @@ static void a_flat_lake_is_listed_and_told_apart(void **state) {
   static const char *const paths[] = {"bars/1m/BRK.B.2024-11.parquet", "bars/1m/AAPL.2024-11.parquet", "bars/1m/AAPL.2024-9.parquet",
                                       "bars/1d/AAPL.2024.parquet", "quotes/AAPL.2024-11.parquet", "raw_quotes/AAPL.2024-11.parquet",
                                       "bars/1m/.AAPL.2024-11.parquet.1-1.tmp"};
-  char *lake = make_lake(paths, 7);
+  tl_store *lake = make_lake(paths, 7);
   tl_dataset dataset = dataset_of("1m");
   tl_table_files files = {0};
   assert_int_equal(tl_table_list(lake, TL_LAYOUT_FLAT, &dataset, NULL, NULL, &files, NULL), TL_OK);
@@ -284,11 +292,85 @@ static void a_flat_lake_is_listed_and_told_apart(void **state) {
   assert_int_equal(layout, TL_LAYOUT_FLAT);
   remove_lake(lake);
   tl_error err = {0};
-  assert_int_equal(tl_table_detect("/nowhere/at/all", &layout, &err), TL_ENOTFOUND);
+  tl_store *nowhere = open_store("/nowhere/at/all");
+  assert_int_equal(tl_table_detect(nowhere, &layout, &err), TL_ENOTFOUND);
+  tl_store_close(nowhere);
+}
+
+/* ---- the same from the keys of a store, as on S3 ---- */
+
+static int by_path(const void *a, const void *b) { return strcmp(((const tl_table_file *)a)->path, ((const tl_table_file *)b)->path); }
+
+static void expect_same_list(tl_store *lake, tl_layout layout, const char *kind, const char *symbol, const tl_range *range) {
+  tl_dataset dataset = dataset_of(kind);
+  tl_table_files walked = {0}, keys = {0};
+  bool there = false, has = false;
+  assert_int_equal(tl_table_list(lake, layout, &dataset, symbol, range, &walked, NULL), TL_OK);
+  assert_int_equal(tl_parquet_list_objects(lake, layout, &dataset, symbol, range, &keys, NULL), TL_OK);
+  assert_int_equal(walked.count, keys.count);
+  if (walked.count) {
+    qsort(walked.items, walked.count, sizeof *walked.items, by_path);
+    qsort(keys.items, keys.count, sizeof *keys.items, by_path);
+  }
+  for (size_t i = 0; i < keys.count; i++) {
+    assert_string_equal(keys.items[i].path, walked.items[i].path);
+    assert_string_equal(keys.items[i].symbol, walked.items[i].symbol);
+    assert_true(keys.items[i].canonical == walked.items[i].canonical && keys.items[i].period.start_ns == walked.items[i].period.start_ns);
+  }
+  assert_int_equal(tl_table_has(lake, layout, &dataset, symbol, &there, NULL), TL_OK);
+  assert_int_equal(tl_parquet_has_object(lake, layout, &dataset, symbol, &has, NULL), TL_OK);
+  assert_int_equal(there, has);
+  tl_table_files_deinit(&walked);
+  tl_table_files_deinit(&keys);
+}
+
+static void expect_same_names(tl_store *lake, tl_layout layout, const char *kind) {
+  tl_dataset dataset = dataset_of(kind);
+  tl_symbols walked = {0}, keys = {0};
+  tl_table_datasets folders = {0}, prefixes = {0};
+  assert_int_equal(tl_table_symbols(lake, layout, &dataset, &walked, NULL), TL_OK);
+  assert_int_equal(tl_parquet_symbols_of_objects(lake, layout, &dataset, &keys, NULL), TL_OK);
+  assert_int_equal(walked.count, keys.count);
+  for (size_t i = 0; i < walked.count; i++) assert_true(tl_symbols_find(&keys, walked.items[i], strlen(walked.items[i]), NULL));
+  assert_int_equal(tl_table_datasets_list(lake, layout, &folders, NULL), TL_OK);
+  assert_int_equal(tl_parquet_datasets_of_objects(lake, layout, "", &prefixes, NULL), TL_OK);
+  if (layout == TL_LAYOUT_FLAT) assert_int_equal(tl_parquet_datasets_of_objects(lake, layout, "bars/", &prefixes, NULL), TL_OK);
+  assert_int_equal(folders.count, prefixes.count);
+  for (size_t i = 0; i < folders.count; i++) {
+    bool found = false;
+    for (size_t k = 0; k < prefixes.count; k++) found |= !strcmp(folders.items[i].name, prefixes.items[k].name);
+    assert_true(found);
+  }
+  tl_symbols_deinit(&walked);
+  tl_symbols_deinit(&keys);
+  tl_table_datasets_deinit(&folders);
+  tl_table_datasets_deinit(&prefixes);
+}
+
+static void keys_say_what_folders_say(void **state) {
+  (void)state;
+  static const char *const flat_files[] = {"bars/1m/BRK.B.2024-11.parquet", "bars/1m/BRK.2024-11.parquet", "bars/1m/BTC%2FUSD.2024-9.parquet", "bars/1m/A.2023-12.parquet",
+                                           "bars/1d/AAPL.2024.parquet", "bars/60s/A.2024-01.parquet", "quotes/AAPL.2024-11.parquet", "quotes0", "trades.parquet",
+                                           "bars/1m/not data", "rejects/equities_1min/symbol=A/1_2.jsonl"};
+  static const char *const symbols[] = {NULL, "AAPL", "BRK", "BRK.B", "BTC/USD", "A", "MSFT", "EMPTY", "NONE", "null"};
+  tl_store *lakes[] = {make_lake(hive_files, HIVE_FILES), make_lake(flat_files, sizeof flat_files / sizeof *flat_files)};
+  tl_range january = {INT64_C(1704067200) * TL_NS_PER_S, INT64_C(1706745600) * TL_NS_PER_S};
+  for (tl_layout layout = TL_LAYOUT_HIVE; layout <= TL_LAYOUT_FLAT; layout++) {
+    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
+      if (layout == TL_LAYOUT_HIVE && i == 4) continue; /* spelled %2f there: found when all are listed */
+      expect_same_list(lakes[layout], layout, "1m", symbols[i], NULL);
+      expect_same_list(lakes[layout], layout, "1m", symbols[i], &january);
+      expect_same_list(lakes[layout], layout, "1d", symbols[i], NULL);
+      expect_same_list(lakes[layout], layout, "quotes", symbols[i], NULL);
+    }
+    expect_same_names(lakes[layout], layout, "1m");
+    expect_same_names(lakes[layout], layout, "trades");
+    remove_lake(lakes[layout]);
+  }
 }
 
 #ifdef TL_FAULTS
-static tl_status list_everything(const char *lake, tl_error *err) {
+static tl_status list_everything(tl_store *lake, tl_error *err) {
   tl_table_datasets datasets = {0};
   tl_table_files files = {0};
   tl_symbols symbols = {0};
@@ -306,7 +388,7 @@ static tl_status list_everything(const char *lake, tl_error *err) {
   return st;
 }
 
-static void sweep(const char *lake, tl_seam seam) {
+static void sweep(tl_store *lake, tl_seam seam) {
   for (long n = 1;; n++) {
     tl_error err = {0};
     int64_t live = tl_alloc_live();
@@ -322,7 +404,7 @@ static void sweep(const char *lake, tl_seam seam) {
 
 static void every_failing_allocation_and_call_is_reported_without_a_leak(void **state) {
   (void)state;
-  char *lake = make_lake(hive_files, HIVE_FILES);
+  tl_store *lake = make_lake(hive_files, HIVE_FILES);
   sweep(lake, TL_SEAM_ALLOC);
   sweep(lake, TL_SEAM_DISK);
   remove_lake(lake);
@@ -341,6 +423,7 @@ int main(void) {
     cmocka_unit_test(listing_is_by_symbol_and_time_and_skips_what_is_no_data),
     cmocka_unit_test(symbols_and_datasets_are_those_with_files),
     cmocka_unit_test(a_flat_lake_is_listed_and_told_apart),
+    cmocka_unit_test(keys_say_what_folders_say),
 #ifdef TL_FAULTS
     cmocka_unit_test(every_failing_allocation_and_call_is_reported_without_a_leak),
 #endif

@@ -30,6 +30,7 @@ typedef struct tl_relation_options {
   int64_t file_bytes;          /* aimed size of a data file; 0: 128 MiB */
   int attempts_max;            /* 0: 40 */
   bool read_only;              /* no repair; verbs that write are TL_EUSAGE */
+  const char *face;            /* "delta" or "iceberg": this face alone, read-only; NULL: the table with all its faces */
 } tl_relation_options;
 
 typedef struct tl_changed { /* what a verb did: `ticklake table` prints it */

@@ -65,6 +65,7 @@ static tl_status open_base(const char *uri, const tl_relation_options *options, 
   if (o->memory_bytes <= 0) o->memory_bytes = memory_default;
   if (o->file_bytes <= 0) o->file_bytes = file_default;
   if (o->attempts_max <= 0) o->attempts_max = ATTEMPTS;
+  if (o->face) o->read_only = true;
   tl_status st = tl_store_open(uri, o->settings, &relation->store, err);
   if (!st) st = make_temp(relation, err);
   if (!st) st = open_engine(relation, err);
@@ -101,10 +102,13 @@ static tl_status detect_faces(tl_relation *relation, tl_error *err) {
   for (size_t i = 0; !st && i < sizeof format_names / sizeof *format_names; i++) {
     const tl_format *format = tl_format_find(format_names[i]);
     bool found = false;
+    if (relation->options.face && strcmp(relation->options.face, format_names[i]) != 0) continue;
     if (format) st = format->detect(relation->store, &found, err);
     if (!st && found) st = tl_relation_add_face(relation, format, err);
   }
-  if (!st && !relation->face_count)
+  if (!st && !relation->face_count && relation->options.face)
+    st = tl_fail(err, TL_ENOTFOUND, "no %s table at '%s'", relation->options.face, tl_store_uri(relation->store));
+  else if (!st && !relation->face_count)
     st = tl_fail(err, TL_ENOTFOUND, "no Delta or Iceberg table at '%s': make one with ticklake table create", tl_store_uri(relation->store));
   return st;
 }

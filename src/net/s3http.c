@@ -291,6 +291,10 @@ static CURLcode aim(tl_s3http *http, line *l, const tl_s3_request *r) {
   }
   SET(CURLOPT_HTTPHEADER, l->headers);
   SET(CURLOPT_URL, r->url);
+  /* libcurl 7.88 drops the query without a word when memory for its copy runs out, and a part would become the object.
+   * Said apart, the query is sent all the same, and the signature does not fit. A proxy's request line is curl's to write. */
+  const char *host = strstr(r->url, "://"), *target = host ? strchr(host + 3, '/') : NULL;
+  SET(CURLOPT_REQUEST_TARGET, http->loopback || !strncmp(r->url, "https:", 6) ? target : NULL);
 #undef SET
   return rc;
 }

@@ -55,6 +55,7 @@ tl_status tl_s3_read(tl_s3 *s, const char *key, const char *etag, int64_t offset
   char range[80];
   snprintf(range, sizeof range, "Range: bytes=%" PRId64 "-%" PRId64, offset, offset + len - 1);
   tl_status st = get_request(s, key, range, etag, (size_t)len, a, &r, err);
+  if (st == TL_ELIMIT) return tl_s3_no_object(s, key, a, err); /* more than was asked for */
   if (st) return st;
   if (a->code == 416) { /* behind its end, or it is empty */
     tl_buf_clear(&a->body);

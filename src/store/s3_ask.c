@@ -10,7 +10,7 @@
 #include "store/s3.h"
 
 enum { WAITS_MAX = 8, WAIT_DOUBLINGS_MAX = 6, SKEW_S_MAX = 300 };
-static const int64_t WAIT_BASE_NS = 150 * TL_NS_PER_MS, WAIT_ALL_NS = 120 * TL_NS_PER_S, WAIT_ASKED_MAX_NS = 30 * TL_NS_PER_S;
+static const int64_t WAIT_BASE_NS = 100 * TL_NS_PER_MS, WAIT_ALL_NS = 120 * TL_NS_PER_S, WAIT_ASKED_MAX_NS = 30 * TL_NS_PER_S;
 
 tl_status tl_s3_no_memory(const tl_s3 *s, const char *key, tl_error *err) {
   return tl_fail(err, TL_ENOMEM, "no memory for a request to '%s%s%s'", s->uri, key ? "/" : "", key ? key : "");

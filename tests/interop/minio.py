@@ -127,7 +127,7 @@ class Minio(Client):
     def __enter__(self):
         if not PROGRAM.exists():
             raise FileNotFoundError(f"{PROGRAM} is missing: run tools/setup test")
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ticklake-minio-"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ticklake-minio-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
         for _ in range(5):  # a free port may be taken by another before the server has it
             self.port = free_port()
             self.start()

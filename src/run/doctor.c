@@ -31,6 +31,7 @@ static void check_lake(checkup *c, const tl_run_lake *lake) {
   else snprintf(detail, sizeof detail, "%s", st ? err.message : lake->path);
   say(c, "lake", !st || st == TL_ENOTFOUND, detail);
   tl_ledger_close(ledger);
+  if (!tl_store_is_local(lake->store)) return;
   struct statvfs disk;
   char *at = tl_strdup(lake->path);
   bool found = false;

@@ -4,10 +4,10 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/io.h"
 #include "market/symbol.h"
 #include "market/time.h"
 #include "run/job.h"
+#include "store/store.h"
 
 enum { INDEX_BYTES_MAX = 64 << 20, NAME_BYTES_MAX = 100 };
 
@@ -43,15 +43,16 @@ static tl_status add_member(members *list, const char *symbol, const char *added
   return m.symbol && m.added && m.removed ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot hold symbol '%s'", symbol);
 }
 
-static tl_status index_path(const tl_run_lake *lake, const char *name, char **out, tl_error *err) {
+#define FOLDER "metadata/indices/"
+enum { KEY_BYTES_MAX = sizeof FOLDER + NAME_BYTES_MAX + sizeof ".csv" };
+
+static tl_status index_key(const char *name, char key[KEY_BYTES_MAX], tl_error *err) {
   bool ok = name[0] && name[0] != '.' && strlen(name) <= NAME_BYTES_MAX;
   for (const char *c = name; ok && *c; c++)
     ok = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("._-", *c);
   if (!ok) return tl_fail(err, TL_EUSAGE, "'%s' is no index name: letters, digits, '.', '_' and '-' only", name);
-  char file[NAME_BYTES_MAX + 32];
-  snprintf(file, sizeof file, "metadata/indices/%s.csv", name);
-  *out = tl_io_join(lake->path, file);
-  return *out ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot name index '%s'", name);
+  snprintf(key, KEY_BYTES_MAX, FOLDER "%s.csv", name);
+  return TL_OK;
 }
 
 /* One field of an RFC 4180 line into `field`; returns where the next one begins, NULL when the line is over (and *at
@@ -106,10 +107,10 @@ static tl_status parse_members(const char *path, const tl_buf *text, members *ou
   return st;
 }
 
-static tl_status load(const char *path, members *out, tl_error *err) {
+static tl_status load(const tl_run_lake *lake, const char *key, members *out, tl_error *err) {
   tl_buf text = {0};
-  tl_status st = tl_io_read_file(path, INDEX_BYTES_MAX, &text, err);
-  if (!st) st = parse_members(path, &text, out, err);
+  tl_status st = tl_store_get(lake->store, key, INDEX_BYTES_MAX, &text, NULL, err);
+  if (!st) st = parse_members(key, &text, out, err);
   tl_buf_deinit(&text);
   return st;
 }
@@ -122,7 +123,7 @@ static tl_status append_csv(tl_buf *out, const char *text, char after, tl_error 
   return st ? st : tl_buf_append(out, &after, 1, err);
 }
 
-static tl_status save(const char *path, const members *list, tl_error *err) {
+static tl_status save(const tl_run_lake *lake, const char *key, const members *list, tl_error *err) {
   tl_buf text = {0};
   tl_status st = tl_buf_appends(&text, "symbol,added_date,removed_date\n", err);
   for (size_t i = 0; !st && i < list->count; i++) {
@@ -130,7 +131,7 @@ static tl_status save(const char *path, const members *list, tl_error *err) {
     if (!st) st = append_csv(&text, list->items[i].added, ',', err);
     if (!st) st = append_csv(&text, list->items[i].removed, '\n', err);
   }
-  if (!st) st = tl_io_replace(path, text.data, text.len, err);
+  if (!st) st = tl_store_put(lake->store, key, text.data, text.len, TL_PUT_ANY, NULL, NULL, err);
   tl_buf_deinit(&text);
   return st;
 }
@@ -162,53 +163,53 @@ static tl_status merge(members *list, const tl_symbols *wanted, const char *now,
 }
 
 tl_status tl_run_index_store(tl_run_lake *lake, const char *name, const char *symbols, tl_error *err) {
-  char *path = NULL, now[TL_TIME_TEXT_MAX];
+  char key[KEY_BYTES_MAX], now[TL_TIME_TEXT_MAX];
   members list = {0};
   tl_symbols wanted = {0};
   tl_time_format(tl_clock_now_ns(), 0, now);
-  tl_status st = index_path(lake, name, &path, err);
+  tl_status st = index_key(name, key, err);
   if (!st) st = tl_run_symbols_parse(lake, symbols, &wanted, err);
-  if (!st) st = load(path, &list, err);
+  if (!st) st = load(lake, key, &list, err);
   if (st == TL_ENOTFOUND) st = TL_OK;
   if (!st) st = merge(&list, &wanted, now, err);
-  if (!st) st = save(path, &list, err);
+  if (!st) st = save(lake, key, &list, err);
   tl_symbols_deinit(&wanted);
   members_deinit(&list);
-  tl_free(path);
   return st;
 }
 
+typedef struct index_names {
+  tl_index_fn each;
+  void *user;
+} index_names;
+
+static int give_name(void *to, const char *key, const tl_store_info *info) {
+  const index_names *names = to;
+  char name[KEY_BYTES_MAX];
+  (void)info;
+  const char *file = key + sizeof FOLDER - 1;
+  size_t len = strlen(file);
+  if (len <= 4 || strcmp(file + len - 4, ".csv") != 0 || strchr(file, '/') || len >= sizeof name) return 0;
+  snprintf(name, sizeof name, "%.*s", (int)(len - 4), file);
+  return names->each(names->user, &(tl_index_row){sizeof(tl_index_row), name, "", "", ""});
+}
+
 static tl_status list_indices(const tl_run_lake *lake, tl_index_fn each, void *user, tl_error *err) {
-  char *folder = tl_io_join(lake->path, "metadata/indices");
-  if (!folder) return tl_fail(err, TL_ENOMEM, "cannot list indices");
-  tl_io_names names = {0};
-  tl_status st = tl_io_list(folder, &names, err);
-  if (st == TL_ENOTFOUND) st = TL_OK;
-  for (size_t i = 0; !st && i < names.count; i++) {
-    size_t len = strlen(names.names[i]);
-    if (len <= 4 || strcmp(names.names[i] + len - 4, ".csv") != 0) continue;
-    names.names[i][len - 4] = 0;
-    tl_index_row row = {sizeof row, names.names[i], "", "", ""};
-    if (each(user, &row)) break;
-  }
-  tl_io_names_deinit(&names);
-  tl_free(folder);
-  return st;
+  return tl_store_list(lake->store, FOLDER, NULL, false, give_name, &(index_names){each, user}, err);
 }
 
 tl_status tl_run_index_load(tl_run_lake *lake, const char *name, tl_index_fn each, void *user, tl_error *err) {
   if (!name) return list_indices(lake, each, user, err);
-  char *path = NULL;
+  char key[KEY_BYTES_MAX];
   members list = {0};
-  tl_status st = index_path(lake, name, &path, err);
-  if (!st) st = load(path, &list, err);
+  tl_status st = index_key(name, key, err);
+  if (!st) st = load(lake, key, &list, err);
   if (st == TL_ENOTFOUND) st = tl_fail(err, TL_EUSAGE, "there is no index '%s'; 'index store %s SYMBOLS' makes one", name, name);
   for (size_t i = 0; !st && i < list.count; i++) {
     tl_index_row row = {sizeof row, name, list.items[i].symbol, list.items[i].added, list.items[i].removed};
     if (each(user, &row)) break;
   }
   members_deinit(&list);
-  tl_free(path);
   return st;
 }
 

@@ -2,7 +2,8 @@
  *
  * A file with more rows than recorded is what a crash between rename and ledger leaves: repair records it. One that is
  * gone or has fewer rows lost something: repair also forgets the coverage of its month, so an import asks again. A file
- * that cannot be read is set aside as NAME.damaged. Nothing is deleted but the writing-aside files of dead processes. */
+ * that cannot be read is set aside as NAME.damaged. Nothing is deleted but the writing-aside files of dead processes.
+ * Objects of a store are brought one at a time. What a writer at work has put and not yet stated looks changed until he has. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ typedef struct auditor {
   tl_ledger *ledger;
   tl_engine *engine;
   tl_layout layout;
+  char *copy;  /* where an object is brought; NULL: the lake is a folder */
   bool repair, sound, stopped;
   tl_audit_fn each;
   void *user;
@@ -50,11 +52,21 @@ static tl_status record(auditor *a, const tl_ledger_file *file, const tl_range *
   return tl_ledger_commit(a->ledger, &group, err);
 }
 
-static tl_status set_aside(auditor *a, const char *full, tl_error *err) {
-  (void)a;
+/* An object is put again under the other name, and deleted unless somebody replaced it meanwhile. */
+static tl_status set_aside(auditor *a, const char *path, const char *full, tl_error *err) {
   tl_buf to = {0};
-  tl_status st = tl_buf_appendf(&to, err, "%s.damaged", full);
-  if (!st) st = tl_io_rename(full, to.data, err);
+  tl_store *store = a->lake->store;
+  tl_store_info before, now;
+  tl_status st = tl_buf_appendf(&to, err, "%s.damaged", a->copy ? path : full);
+  if (!st && !a->copy) st = tl_io_rename(full, to.data, err);
+  if (!st && a->copy) {
+    st = tl_store_stat(store, path, &before, err);
+    if (!st) st = tl_store_fetch(store, path, full, err);
+    if (!st) st = tl_store_put_file(store, to.data, full, TL_PUT_ANY, NULL, NULL, err);
+    if (!st) st = tl_store_stat(store, path, &now, err);
+    if (!st && strcmp(before.etag, now.etag) != 0) st = tl_fail(err, TL_ECONFLICT, "'%s' was replaced meanwhile: run the audit again", path);
+    if (!st) st = tl_store_delete(store, path, err);
+  }
   tl_buf_deinit(&to);
   return st;
 }
@@ -66,7 +78,7 @@ static tl_status repair_lost(auditor *a, const tl_ledger_file *known, const char
   if (st) return st;
   tl_ledger_file gone = *known;
   gone.checksum = NULL;
-  if (damaged) st = set_aside(a, full, err);
+  if (damaged) st = set_aside(a, known->path, full, err);
   if (!st) st = record(a, &gone, &parsed.period, err);
   if (!st) give(a, known->path, "repaired", damaged ? "set aside as .damaged; its month will be asked for again" : "its month will be asked for again", true);
   tl_table_file_deinit(&parsed);
@@ -91,16 +103,37 @@ static tl_status repair_changed(auditor *a, const tl_ledger_file *known, const t
   return st;
 }
 
+static tl_status read_file(auditor *a, const tl_ledger_file *known, const char *full, tl_audit *found, tl_error *err) {
+  tl_dataset dataset;
+  tl_status st = tl_dataset_of_name(known->dataset, &dataset, err);
+  if (!st && a->copy) st = tl_store_fetch(a->lake->store, known->path, full, err);
+  return st ? st : tl_audit_file(a->engine, full, &dataset, found, err);
+}
+
+static bool agrees(const tl_ledger_file *known, const tl_audit *found) {
+  return known->checksum && !strcmp(found->checksum, known->checksum) && found->rows == known->rows;
+}
+
+/* Whether the ledger says by now what was found: a writer may have come between the list of files and the look. */
+static tl_status is_recorded_by_now(auditor *a, const tl_ledger_file *known, const tl_audit *found, bool *is, tl_error *err) {
+  tl_ledger_file_list now = {0};
+  *is = false;
+  tl_status st = tl_ledger_files(a->ledger, known->dataset, known->symbol, &now, err);
+  for (size_t i = 0; !st && i < now.count; i++) *is |= !strcmp(now.items[i].path, known->path) && agrees(&now.items[i], found);
+  tl_ledger_files_deinit(&now);
+  return st;
+}
+
 /* known->checksum NULL: the ledger does not know the file. */
 static tl_status check_file(auditor *a, const tl_ledger_file *known, tl_error *err) {
-  tl_dataset dataset;
   tl_audit found = {0};
   tl_error why = {0};
-  char *full = tl_io_join(a->lake->path, known->path);
+  bool by_now = false;
+  char *full = a->copy ? tl_strdup(a->copy) : tl_io_join(a->lake->path, known->path);
   if (!full) return tl_fail(err, TL_ENOMEM, "cannot check '%s'", known->path);
-  tl_status st = tl_dataset_of_name(known->dataset, &dataset, err);
+  tl_status st = TL_OK, read = read_file(a, known, full, &found, &why);
+  if (!read && !agrees(known, &found)) st = is_recorded_by_now(a, known, &found, &by_now, err);
   if (st) goto done;
-  tl_status read = tl_audit_file(a->engine, full, &dataset, &found, &why);
   char detail[160];
   if (read == TL_ENOTFOUND) {
     if (a->repair) st = repair_lost(a, known, full, false, err);
@@ -111,10 +144,10 @@ static tl_status check_file(auditor *a, const tl_ledger_file *known, tl_error *e
   } else if (read) {
     st = read;
     if (err) *err = why;
-  } else if (!known->checksum) {
+  } else if (!known->checksum && !by_now) {
     if (a->repair) st = repair_changed(a, known, &found, err);
     else give(a, known->path, "unrecorded", "the ledger does not know it", false);
-  } else if (strcmp(found.checksum, known->checksum) != 0 || found.rows != known->rows) {
+  } else if (!by_now && !agrees(known, &found)) {
     snprintf(detail, sizeof detail, "%lld rows, checksum %.8s; the ledger says %lld rows, %.8s", (long long)found.rows,
              found.checksum, (long long)known->rows, known->checksum);
     if (a->repair) st = repair_changed(a, known, &found, err);
@@ -126,6 +159,7 @@ static tl_status check_file(auditor *a, const tl_ledger_file *known, tl_error *e
     give(a, known->path, "sound", detail, true);
   }
 done:
+  if (a->copy) tl_io_unlink(full, NULL);
   tl_free(full);
   return st;
 }
@@ -215,6 +249,7 @@ tl_status tl_run_audit(tl_run_lake *lake, const char *kind, const char *symbols,
                        void *user, bool *sound, tl_error *err) {
   auditor a = {.lake = lake, .repair = repair, .sound = true, .each = each, .user = user};
   tl_symbols only = {0};
+  tl_buf folder = {0};
   tl_dataset dataset;
   tl_status st = kind ? tl_dataset_parse(kind, &dataset, err) : TL_OK;
   if (!st && symbols) st = tl_run_symbols_parse(lake, symbols, &only, err);
@@ -225,17 +260,22 @@ tl_status tl_run_audit(tl_run_lake *lake, const char *kind, const char *symbols,
   if (st == TL_ECORRUPT && repair) {
     st = tl_ledger_set_aside(lake->store, err);
     if (!st) st = tl_ledger_open(lake->store, true, &a.ledger, err);
-    if (!st) give(&a, "_ticklake/ledger.db", "repaired", "set aside as damaged; made anew from the files", true);
+    if (!st) give(&a, tl_store_is_local(lake->store) ? "_ticklake/ledger.db" : "_ticklake/ledger", "repaired", "set aside as damaged; made anew from the files", true);
   }
   if (!st) st = tl_run_layout(lake, &a.layout, err);
   char layout[16];
   if (!st && repair) st = tl_ledger_layout(a.ledger, tl_layout_name(a.layout), layout, err);
+  if (!st && !tl_store_is_local(lake->store) && !(st = tl_io_temp_folder(&folder, err)) && !(a.copy = tl_io_join(folder.data, "object.parquet")))
+    st = tl_fail(err, TL_ENOMEM, "cannot audit '%s'", lake->path);
   if (!st) st = tl_engine_open(NULL, &a.engine, err);
   if (!st && !only.count) st = audit_one(&a, kind ? &dataset : NULL, NULL, err);
   for (size_t i = 0; !st && i < only.count; i++) st = audit_one(&a, kind ? &dataset : NULL, only.items[i], err);
-  if (!st && !kind && !symbols) st = find_leftovers(&a, "", 0, err);
+  if (!st && !kind && !symbols && !a.copy) st = find_leftovers(&a, "", 0, err); /* an object is whole or not there */
   *sound = !st && a.sound;
   tl_engine_close(a.engine);
+  if (folder.len) tl_io_remove_tree(folder.data, NULL);
+  tl_free(a.copy);
+  tl_buf_deinit(&folder);
   tl_ledger_close(a.ledger);
   tl_symbols_deinit(&only);
   return st;

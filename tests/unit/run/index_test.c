@@ -230,8 +230,7 @@ static void sweep(tl_seam seam) {
     if (!st) st = tl_run_index_load(&lake, "i", append_row, got, &err);
     if (!st) st = tl_run_index_load(&lake, NULL, append_row, got, &err);
     fired = tl_fault_disarm();
-    assert_int_equal(st != TL_OK, fired);
-    assert_int_equal(err.message[0] != 0, fired);
+    assert_true(!st || (fired && err.message[0])); /* the store survives some by itself */
     assert_int_equal(tl_alloc_live(), live);
     symbols_of("index:i", got);
     assert_true(!strcmp(got, "AAPL|MSFT|") || !strcmp(got, "MSFT|NVDA|")); /* the old index or the new one */

@@ -244,8 +244,18 @@ static void where_the_lake_lies(void **state) {
   assert_int_equal(tl_run_lake_init(&lake, "/", settings, &err), TL_OK);
   assert_string_equal(lake.path, "/");
   tl_run_lake_deinit(&lake);
+  static const char *const keys[] = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"};
+  for (size_t i = 0; i < 3; i++) unsetenv(keys[i]);
+  setenv(keys[3], "/no/such/file", 1);
   assert_int_equal(tl_run_lake_init(&lake, "s3://bucket/x", settings, &err), TL_EUSAGE);
-  assert_non_null(strstr(err.message, "s3://bucket/x"));
+  assert_non_null(strstr(err.message, "AWS_ACCESS_KEY_ID"));
+  for (size_t i = 0; i < 2; i++) setenv(keys[i], "a-key-for-a-lake-nobody-asks", 1);
+  assert_int_equal(tl_run_lake_init(&lake, "s3://bucket/x/", settings, &err), TL_OK); /* asks nobody yet */
+  assert_string_equal(lake.path, "s3://bucket/x");
+  tl_run_lake_deinit(&lake);
+  for (size_t i = 0; i < 4; i++) unsetenv(keys[i]);
+  assert_int_equal(tl_run_lake_init(&lake, "gs://bucket/x", settings, &err), TL_EUSAGE);
+  assert_non_null(strstr(err.message, "gs://bucket/x"));
   assert_int_equal(tl_run_lake_init(&lake, "x", "/no/such/settings.ini", &err), TL_EUSAGE);
   assert_non_null(strstr(err.message, "/no/such/settings.ini"));
   unsetenv("TICKLAKE_LAKE");

@@ -125,6 +125,7 @@ typedef struct tl_work {
   size_t add_count, add_capacity, placed;
   const char **removes;        /* paths of the snapshot */
   size_t remove_count, remove_capacity, partition_count;
+  int64_t file_bytes;          /* aimed size of a file */
   double row_bytes;            /* what a row takes in a file, about */
   bool committing;             /* a commit was begun whose end is not known: its files must stay */
   tl_changed *changed;

@@ -36,6 +36,7 @@ tl_status tl_work_begin(tl_work *work, tl_relation *relation, const char *order_
   tl_status st = tl_relation_may_write(relation, err);
   if (!st) st = tl_fields_copy(&snapshot->fields, &work->fields, err);
   work->row_bytes = guess_row_bytes(snapshot);
+  work->file_bytes = relation->options.file_bytes;
   const char *order = order_by ? order_by : tl_snapshot_property(snapshot, "ticklake.sort");
   work->order.err = err;
   if (!st && order && order[0]) st = tl_ops_order(order, &work->fields, order_by != NULL, &work->order, err);
@@ -248,7 +249,7 @@ static tl_status write_many(tl_work *work, taker *t, const char *select, int64_t
   order_by(work, &sql);
   tl_status st = tl_ops_refusal(tl_sql_run(&sql, link), err);
   for (int64_t from = 0; !st && from < rows;) {
-    double most = (double)work->relation->options.file_bytes / work->row_bytes;
+    double most = (double)work->file_bytes / work->row_bytes;
     int64_t take = most < 1 ? 1 : most > 1e15 ? rows : (int64_t)most;
     if (rows - from < take + take / 2) take = rows - from;
     tl_sql_addf(&sql, "COPY (SELECT * FROM \"tl#out\" WHERE rowid >= %" PRId64 " AND rowid < %" PRId64, from, from + take);
@@ -267,7 +268,7 @@ tl_status tl_work_write(tl_work *work, const char *const *partition, const char 
   taker t = {.work = work, .partition = partition};
   if (!rows) return TL_OK;
   tl_status st = need_folder(work, err);
-  bool one = (double)rows * work->row_bytes < 1.5 * (double)work->relation->options.file_bytes;
+  bool one = (double)rows * work->row_bytes < 1.5 * (double)work->file_bytes;
   if (!st) st = one ? write_one(work, &t, select, err) : write_many(work, &t, select, rows, err);
   if (!st && t.rows != rows)
     st = tl_fail(err, TL_ECORRUPT, "DuckDB wrote %" PRId64 " rows instead of %" PRId64 ": nothing is committed", t.rows, rows);
@@ -287,7 +288,7 @@ tl_status tl_work_write_stream(tl_work *work, const char *select, int64_t *rows,
     tl_sql_addf(&sql, " FROM (%s)) TO ", select);
     tl_sql_value(&sql, folder.data, folder.len);
     copy_options(work, &sql);
-    tl_sql_addf(&sql, ", FILE_SIZE_BYTES %" PRId64 ")", work->relation->options.file_bytes);
+    tl_sql_addf(&sql, ", FILE_SIZE_BYTES %" PRId64 ")", work->file_bytes);
     st = run_copy(&sql, &t);
   }
   tl_sql_deinit(&sql);

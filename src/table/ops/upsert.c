@@ -1,0 +1,473 @@
+/* upsert.c - merge: rows with equal keys replace the table's, the others are added.
+ *
+ * 1. The rows are laid ready in "tl#src"; two of one key are refused.
+ * 2. Files that may hold such keys: of the partitions the rows lie in (all, when the keys do not decide the partition), and
+ *    with bounds that meet the rows' spans of the keys.
+ * 3. One join over those files says for each row of ours what it meets: "tl#match"(sid, file, changed, h). Rows that meet
+ *    nothing but equal rows are taken out of "tl#src".
+ * 4. Files holding a row that must change are written anew by partition: their rows without those of ours, and ours. What is
+ *    read back must be the old content less what was replaced plus ours.
+ * Nothing left to write: no commit. Cost: keys and columns of the candidates once, the rewritten files twice more. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "market/number.h"
+#include "table/ops/ops.h"
+
+typedef struct key_span { /* the least and greatest of a key column in one part of the rows; without NULL among them */
+  bool known;
+  tl_datum min, max; /* text is heap */
+} key_span;
+
+typedef struct merging {
+  tl_work *work;
+  tl_link *link;
+  size_t *keys, key_count;
+  bool decided;       /* the keys decide the partition */
+  tl_staged staged, touched; /* touched: as it was before unchanged rows were taken out; empty when it is staged */
+  key_span *spans;    /* [part][key]; one part when not decided */
+  size_t span_parts;
+  tl_picks candidates, hit;   /* hit: files to be written anew */
+  tl_content *removed;        /* by file of the snapshot: what of it is replaced; NULL entries are zero */
+} merging;
+
+static void merging_deinit(merging *m) {
+  for (size_t i = 0; i < m->span_parts * m->key_count; i++) {
+    tl_free(m->spans[i].min.text);
+    tl_free(m->spans[i].max.text);
+  }
+  tl_free(m->spans);
+  tl_free(m->keys);
+  tl_free(m->removed);
+  tl_picks_deinit(&m->candidates);
+  tl_picks_deinit(&m->hit);
+  tl_staged_deinit(&m->staged);
+  tl_staged_deinit(&m->touched);
+  static const char *const tables[] = {"tl#src", "tl#match", "tl#hit", "tl#rest"};
+  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    char sql[64];
+    snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS \"%s\"", tables[i]);
+    tl_link_run(m->link, sql, NULL);
+  }
+}
+
+static const char *key_name(const merging *m, size_t k) { return m->work->fields.items[m->keys[k]].name; }
+
+/* t."a" IS NOT DISTINCT FROM s."a" AND ... */
+static void add_key_match(const merging *m, tl_sql *sql) {
+  for (size_t k = 0; k < m->key_count; k++) {
+    tl_sql_add(sql, k ? " AND t." : "t.");
+    tl_sql_name(sql, key_name(m, k));
+    tl_sql_add(sql, " IS NOT DISTINCT FROM s.");
+    tl_sql_name(sql, key_name(m, k));
+  }
+}
+
+static void add_key_list(const merging *m, tl_sql *sql) {
+  for (size_t k = 0; k < m->key_count; k++) {
+    tl_sql_add(sql, k ? ", " : "");
+    tl_sql_name(sql, key_name(m, k));
+  }
+}
+
+/* ---- 1. one row per key ---- */
+
+static tl_status refuse_double(void *to, const tl_cell *cells, size_t count, tl_error *err) {
+  (void)count;
+  *(bool *)to = true;
+  return tl_fail(err, TL_EUSAGE, "the rows have two of one key that differ: %.*s", (int)(cells[0].len < 200 ? cells[0].len : 200), cells[0].text ? cells[0].text : "");
+}
+
+static tl_status name_double(merging *m, tl_error *err) {
+  tl_sql sql = {.err = err};
+  bool found = false;
+  tl_sql_add(&sql, "SELECT CAST({");
+  for (size_t k = 0; k < m->key_count; k++) {
+    tl_sql_add(&sql, k ? ", " : "");
+    tl_sql_value(&sql, key_name(m, k), strlen(key_name(m, k)));
+    tl_sql_add(&sql, ": ");
+    tl_sql_name(&sql, key_name(m, k));
+  }
+  tl_sql_add(&sql, "} AS VARCHAR) FROM \"tl#src\" GROUP BY ");
+  add_key_list(m, &sql);
+  tl_sql_add(&sql, " HAVING count(*) > 1 LIMIT 1");
+  tl_status st = tl_sql_rows(&sql, m->link, refuse_double, &found);
+  tl_sql_deinit(&sql);
+  return st;
+}
+
+static tl_status count_keys(merging *m, int64_t *keys, tl_error *err) {
+  tl_sql sql = {.err = err};
+  tl_sql_add(&sql, "SELECT count(*) FROM (SELECT DISTINCT ");
+  add_key_list(m, &sql);
+  tl_sql_add(&sql, " FROM \"tl#src\")");
+  tl_status st = tl_sql_numbers(&sql, m->link, keys, 1);
+  tl_sql_deinit(&sql);
+  return st;
+}
+
+static tl_status stage_again(merging *m, const char *from, tl_error *err) {
+  tl_sql sql = {.err = err};
+  tl_sql_addf(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#rest\" AS %s", from);
+  tl_status st = tl_sql_run(&sql, m->link);
+  tl_staged_deinit(&m->staged);
+  if (!st) st = tl_stage(m->work, "SELECT * FROM \"tl#rest\"", &m->staged, err);
+  tl_link_run(m->link, "DROP TABLE IF EXISTS \"tl#rest\"", NULL);
+  tl_sql_deinit(&sql);
+  return st;
+}
+
+static tl_status stage_rows(merging *m, const char *select, tl_error *err) {
+  int64_t keys = 0;
+  tl_status st = tl_stage(m->work, select, &m->staged, err);
+  if (!st) st = count_keys(m, &keys, err);
+  if (st || keys == m->staged.rows) return st;
+  st = stage_again(m, "SELECT DISTINCT * FROM \"tl#src\"", err);
+  return st || keys == m->staged.rows ? st : name_double(m, err);
+}
+
+/* ---- 2. files that may hold the keys ---- */
+
+static bool has_span(const tl_field *field) {
+  return field->type != TL_FIELD_F32 && field->type != TL_FIELD_F64 && field->type != TL_FIELD_LIST && field->type != TL_FIELD_BINARY &&
+         !(field->type == TL_FIELD_DECIMAL && field->precision > 18);
+}
+
+typedef struct span_reader {
+  merging *m;
+  size_t part;
+} span_reader;
+
+/* cells: how many NULLs, least, greatest, per key */
+static tl_status take_spans(void *to, const tl_cell *cells, size_t count, tl_error *err) {
+  span_reader *r = to;
+  merging *m = r->m;
+  if (count != 3 * m->key_count || r->part == m->span_parts) return tl_fail(err, TL_EINTERNAL, "the spans of the keys come in the wrong shape");
+  for (size_t k = 0; k < m->key_count; k++) {
+    const tl_field *field = &m->work->fields.items[m->keys[k]];
+    const tl_cell *c = cells + 3 * k;
+    key_span *span = &m->spans[r->part * m->key_count + k];
+    if (!c[0].text || c[0].len != 1 || c[0].text[0] != '0' || !c[1].text || !c[2].text) continue;
+    if (!tl_ops_datum_parse(field, c[1].text, c[1].len, &span->min) || !tl_ops_datum_parse(field, c[2].text, c[2].len, &span->max)) continue;
+    if (span->min.text) {
+      span->min.text = tl_strndup(c[1].text, c[1].len);
+      span->max.text = tl_strndup(c[2].text, c[2].len);
+      if (!span->min.text || !span->max.text) return tl_fail(err, TL_ENOMEM, "cannot hold the spans of the keys");
+    }
+    span->known = true;
+  }
+  r->part++;
+  return TL_OK;
+}
+
+static void add_span(merging *m, size_t k, tl_sql *sql) {
+  const tl_field *field = &m->work->fields.items[m->keys[k]];
+  tl_sql name = {.err = sql->err};
+  static const char *const which[] = {"min", "max"};
+  tl_sql_name(&name, field->name);
+  if (name.st) sql->st = name.st;
+  tl_sql_addf(sql, "%sCAST(count(*) - count(%s) AS VARCHAR)", k ? ", " : "", name.buf.data ? name.buf.data : "");
+  for (int i = 0; i < 2 && !sql->st; i++) {
+    char *expression = NULL;
+    tl_buf text = {0};
+    sql->st = tl_buf_appendf(&text, sql->err, "%s(%s)", which[i], name.buf.data);
+    expression = text.data;
+    tl_sql_add(sql, ", ");
+    if (!sql->st && (!has_span(field) || !tl_ops_datum_sql(sql, field, expression))) tl_sql_add(sql, "CAST(NULL AS VARCHAR)");
+    tl_buf_deinit(&text);
+  }
+  tl_sql_deinit(&name);
+}
+
+static tl_status read_spans(merging *m, tl_error *err) {
+  tl_sql sql = {.err = err};
+  span_reader reader = {m, 0};
+  size_t parts = m->decided ? m->staged.count : 1;
+  m->spans = tl_calloc(parts * m->key_count + 1, sizeof *m->spans);
+  if (!m->spans) return tl_fail(err, TL_ENOMEM, "cannot hold the spans of the keys");
+  m->span_parts = parts;
+  tl_sql_add(&sql, "SELECT ");
+  for (size_t k = 0; k < m->key_count; k++) add_span(m, k, &sql);
+  tl_sql_add(&sql, " FROM \"tl#src\"");
+  for (size_t p = 0; m->decided && p < m->work->partition_count; p++) tl_sql_addf(&sql, "%s\"tl#p%zu\"", p ? ", " : " GROUP BY ", p);
+  if (m->decided && m->work->partition_count) tl_sql_add(&sql, " ORDER BY min(rowid)");
+  tl_status st = tl_sql_rows(&sql, m->link, take_spans, &reader);
+  tl_sql_deinit(&sql);
+  return st;
+}
+
+static bool same_texts(const merging *m, char *const *a, char *const *b) {
+  for (size_t p = 0; p < m->work->partition_count; p++)
+    if (!a[p] != !b[p] || (a[p] && strcmp(a[p], b[p]) != 0)) return false;
+  return true;
+}
+
+static size_t part_of(const merging *m, char *const *texts) {
+  size_t i = 0;
+  while (i < m->staged.count && !same_texts(m, m->staged.parts[i].texts, texts)) i++;
+  return i;
+}
+
+static tl_status may_meet(merging *m, size_t file, bool *out, tl_error *err) {
+  const tl_snapshot *snapshot = m->work->snapshot;
+  size_t part = m->decided ? part_of(m, snapshot->files[file].partition) : 0;
+  tl_file_stats stats = {0};
+  *out = part < m->span_parts;
+  tl_status st = *out ? tl_snapshot_stats(snapshot, file, &stats, err) : TL_OK;
+  for (size_t k = 0; !st && *out && k < m->key_count; k++) {
+    const tl_field *field = &m->work->fields.items[m->keys[k]];
+    const key_span *span = &m->spans[part * m->key_count + k];
+    tl_column_bounds b;
+    if (!span->known || m->keys[k] >= snapshot->fields.count || m->work->widened) continue;
+    if (!tl_ops_bounds(snapshot, file, &stats, m->keys[k], &b) || (b.has_min && tl_ops_datum_compare(field, &span->max, &b.min) < 0) ||
+        (b.has_max && tl_ops_datum_compare(field, &span->min, &b.max) > 0))
+      *out = false;
+  }
+  tl_file_stats_deinit(&stats);
+  return st;
+}
+
+static tl_status find_candidates(merging *m, tl_error *err) {
+  tl_status st = read_spans(m, err);
+  if (!st) st = tl_picks_all(m->work->snapshot, &m->candidates, err);
+  size_t kept = 0;
+  for (size_t i = 0; !st && i < m->candidates.count; i++) {
+    bool may = false;
+    st = may_meet(m, i, &may, err);
+    if (may) m->candidates.items[kept++] = i;
+  }
+  m->candidates.count = st ? 0 : kept;
+  return st;
+}
+
+/* ---- 3. what each row meets ---- */
+
+static tl_status make_match(merging *m, tl_error *err) {
+  tl_sql sql = {.err = err};
+  tl_sql_add(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#match\" AS SELECT s.rowid AS sid, t.\"tl#file\" AS file, (false");
+  for (size_t i = 0; i < m->work->fields.count; i++) {
+    tl_sql_add(&sql, " OR t.");
+    tl_sql_name(&sql, m->work->fields.items[i].name);
+    tl_sql_add(&sql, " IS DISTINCT FROM s.");
+    tl_sql_name(&sql, m->work->fields.items[i].name);
+  }
+  tl_sql_add(&sql, ") AS changed, ");
+  tl_content_hash(&sql, &m->work->fields, "t");
+  tl_sql_add(&sql, " AS h FROM ");
+  tl_work_scan(m->work, &m->candidates, true, &sql);
+  tl_sql_add(&sql, " t JOIN \"tl#src\" s ON ");
+  add_key_match(m, &sql);
+  tl_status st = tl_sql_run(&sql, m->link);
+  if (!st) {
+    tl_sql_add(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#hit\" AS SELECT sid FROM \"tl#match\" GROUP BY sid HAVING bool_or(changed)");
+    st = tl_sql_run(&sql, m->link);
+  }
+  tl_sql_deinit(&sql);
+  return st;
+}
+
+/* cells: file and the four numbers of what is replaced of it */
+static tl_status take_removed(void *to, const tl_cell *cells, size_t count, tl_error *err) {
+  merging *m = to;
+  int64_t n[5];
+  for (size_t i = 0; i < 5 && i < count; i++)
+    if (tl_number_i64(cells[i].text, cells[i].len, &n[i]) != TL_NUMBER_OK) return tl_fail(err, TL_EINTERNAL, "what a file loses came as no number");
+  if (n[0] < 0 || (size_t)n[0] >= m->work->snapshot->file_count) return tl_fail(err, TL_EINTERNAL, "a row met a file that is not there");
+  m->removed[n[0]] = (tl_content){n[1], n[2], n[3], n[4]};
+  m->hit.items[m->hit.count++] = (size_t)n[0];
+  return TL_OK;
+}
+
+static tl_status read_removed(merging *m, tl_error *err) {
+  tl_sql sql = {.err = err};
+  tl_sql sums = {.err = err};
+  tl_content_sums(&sums, "h");
+  tl_sql_addf(&sql, "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (SELECT file, %s FROM \"tl#match\" WHERE sid IN (FROM \"tl#hit\") GROUP BY file) ORDER BY CAST(file AS INTEGER)",
+              sums.buf.data ? sums.buf.data : "");
+  m->removed = tl_calloc(m->work->snapshot->file_count + 1, sizeof *m->removed);
+  m->hit.items = tl_calloc(m->work->snapshot->file_count + 1, sizeof *m->hit.items);
+  tl_status st = sums.st;
+  if (!m->removed || !m->hit.items) st = tl_fail(err, TL_ENOMEM, "cannot plan a merge");
+  if (!st) st = tl_sql_rows(&sql, m->link, take_removed, m);
+  tl_sql_deinit(&sums);
+  tl_sql_deinit(&sql);
+  return st;
+}
+
+/* Meets nothing but equal rows: not to be written. */
+static tl_status drop_unchanged(merging *m, tl_error *err) {
+  int64_t n[3] = {0};
+  tl_changed *changed = m->work->changed;
+  tl_status st = tl_link_numbers(m->link,
+                                 "SELECT count(DISTINCT sid), (SELECT count(*) FROM \"tl#hit\"), "
+                                 "(SELECT count(*) FROM \"tl#match\" WHERE sid IN (FROM \"tl#hit\")) FROM \"tl#match\"",
+                                 n, 3, err);
+  if (st) return st;
+  changed->rows_inserted = m->staged.rows - n[0];
+  changed->rows_updated = n[1];
+  changed->rows_deleted = n[2] - n[1]; /* further rows of one key */
+  if (n[0] == n[1]) return TL_OK;
+  m->touched = m->staged;
+  m->staged = (tl_staged){0};
+  return stage_again(m, "SELECT * FROM \"tl#src\" WHERE rowid NOT IN (SELECT sid FROM \"tl#match\" WHERE sid NOT IN (FROM \"tl#hit\"))", err);
+}
+
+/* ---- 4. writing ---- */
+
+static void add_kept(merging *m, const tl_picks *files, tl_sql *sql) {
+  const char *comma = "";
+  tl_sql_add(sql, "SELECT ");
+  for (size_t i = 0; i < m->work->fields.count; i++, comma = ", ") {
+    tl_sql_addf(sql, "%st.", comma);
+    tl_sql_name(sql, m->work->fields.items[i].name);
+  }
+  tl_sql_add(sql, ", t.\"tl#file\", t.\"tl#row\" FROM ");
+  tl_work_scan(m->work, files, true, sql);
+  tl_sql_add(sql, " t ANTI JOIN \"tl#src\" s ON ");
+  add_key_match(m, sql);
+}
+
+static void add_ours(merging *m, const tl_staged_part *part, tl_sql *sql) {
+  tl_sql_add(sql, "SELECT ");
+  for (size_t i = 0; i < m->work->fields.count; i++) {
+    tl_sql_add(sql, i ? ", " : "");
+    tl_sql_name(sql, m->work->fields.items[i].name);
+  }
+  tl_sql_addf(sql, ", CAST(2147483647 AS INTEGER) AS \"tl#file\", rowid AS \"tl#row\" FROM \"tl#src\" WHERE rowid >= %" PRId64 " AND rowid < %" PRId64,
+              part->first, part->first + part->rows);
+}
+
+static tl_status expected(merging *m, const tl_picks *files, const tl_staged_part *part, tl_content *out, tl_error *err) {
+  tl_sql sql = {.err = err};
+  tl_content ours = {0};
+  tl_sql_add(&sql, "SELECT * FROM ");
+  tl_work_scan(m->work, files, false, &sql);
+  tl_status st = sql.st ? sql.st : tl_content_of(m->work, sql.buf.data, out, err);
+  tl_buf_clear(&sql.buf);
+  if (!st && part) {
+    add_ours(m, part, &sql);
+    st = sql.st ? sql.st : tl_content_of(m->work, sql.buf.data, &ours, err);
+  }
+  for (size_t i = 0; i < files->count; i++) *out = tl_content_less(*out, m->removed[files->items[i]]);
+  m->work->changed->rows_copied += out->rows;
+  *out = tl_content_add(*out, ours);
+  tl_sql_deinit(&sql);
+  return st;
+}
+
+/* One partition: its files that must change (may be none) and our rows of it (may be none). */
+static tl_status write_partition(merging *m, const tl_picks *files, const tl_staged_part *part, const char *const *texts, tl_error *err) {
+  tl_sql sql = {.err = err};
+  tl_content wanted = {0};
+  size_t from = m->work->add_count;
+  tl_status st = expected(m, files, part, &wanted, err);
+  if (!st && files->count) add_kept(m, files, &sql);
+  if (!st && files->count && part) tl_sql_add(&sql, " UNION ALL ");
+  if (!st && part) add_ours(m, part, &sql);
+  if (!st) st = sql.st;
+  m->work->tie = "\"tl#file\", \"tl#row\"";
+  if (!st) st = tl_work_write(m->work, texts, sql.buf.data, wanted.rows, err);
+  m->work->tie = NULL;
+  if (!st && wanted.rows) st = tl_work_check(m->work, from, wanted, err);
+  for (size_t i = 0; !st && i < files->count; i++) st = tl_work_remove(m->work, files->items[i], err);
+  tl_sql_deinit(&sql);
+  return st;
+}
+
+static tl_status write_group(void *to, const tl_picks *files, const char *const *texts, tl_error *err) {
+  merging *m = to;
+  size_t part = part_of(m, m->work->snapshot->files[files->items[0]].partition);
+  tl_staged_part *ours = part < m->staged.count ? &m->staged.parts[part] : NULL;
+  tl_status st = write_partition(m, files, ours && ours->rows ? ours : NULL, texts, err);
+  if (ours) ours->rows = 0; /* done */
+  return st;
+}
+
+static tl_status write_all(merging *m, tl_error *err) {
+  const tl_picks none = {0};
+  if (m->work->widened) {
+    tl_picks_deinit(&m->hit);
+    tl_status st = tl_picks_all(m->work->snapshot, &m->hit, err);
+    if (st) return st;
+  }
+  tl_status st = tl_ops_groups(m->work->snapshot, &m->hit, write_group, m, err);
+  for (size_t i = 0; !st && i < m->staged.count; i++)
+    if (m->staged.parts[i].rows) st = write_partition(m, &none, &m->staged.parts[i], (const char *const *)m->staged.parts[i].texts, err);
+  return st;
+}
+
+/* ---- the whole ---- */
+
+typedef struct merge_request {
+  const tl_write *write;
+  const char *keys;
+} merge_request;
+
+static bool keys_decide(const merging *m) {
+  const tl_partitioning *partitioning = &m->work->snapshot->partitioning;
+  for (size_t p = 0; p < partitioning->count; p++) {
+    bool found = false;
+    for (size_t k = 0; k < m->key_count; k++)
+      found |= (int)m->keys[k] == partitioning->items[p].source || (int)m->keys[k] == partitioning->items[p].column;
+    if (!found) return false;
+  }
+  return true;
+}
+
+static tl_status plan(merging *m, const merge_request *request, tl_error *err) {
+  tl_sql select = {.err = err};
+  tl_status st = tl_stage_select(m->work, request->write, true, &select, err);
+  if (!st) st = tl_ops_columns(request->keys, &m->work->fields, &m->keys, &m->key_count, err);
+  if (!st && !m->key_count) st = tl_fail(err, TL_EUSAGE, "a merge needs the columns that are the key");
+  m->decided = !st && keys_decide(m);
+  if (!st) st = stage_rows(m, select.buf.data, err);
+  if (!st) st = find_candidates(m, err);
+  if (!st) st = make_match(m, err);
+  if (!st) st = read_removed(m, err);
+  if (!st) st = drop_unchanged(m, err);
+  tl_sql_deinit(&select);
+  return st;
+}
+
+static tl_status commit_merge(merging *m, const tl_write *write, tl_error *err) {
+  tl_sql predicate = {.err = err};
+  tl_status st = TL_OK;
+  for (size_t k = 0; k < m->key_count; k++) tl_sql_addf(&predicate, "%starget.%s = source.%s", k ? " AND " : "", key_name(m, k), key_name(m, k));
+  tl_pair parameters[] = {{(char *)(uintptr_t) "predicate", predicate.buf.data},
+                          {(char *)(uintptr_t) "matchedPredicates", (char *)(uintptr_t) "[{\"actionType\":\"update\"}]"},
+                          {(char *)(uintptr_t) "notMatchedPredicates", (char *)(uintptr_t) "[{\"actionType\":\"insert\"}]"}};
+  const tl_staged *touched = m->touched.parts ? &m->touched : &m->staged;
+  const char *const *const *read = tl_calloc(touched->count + 1, sizeof *read);
+  const char *const **fill = (const char *const **)(uintptr_t)read;
+  if (!read) st = tl_fail(err, TL_ENOMEM, "cannot commit a merge");
+  for (size_t i = 0; read && i < touched->count; i++) fill[i] = (const char *const *)touched->parts[i].texts;
+  bool partitions = m->decided && m->work->partition_count && !m->work->widened;
+  tl_commit commit = {.operation = "MERGE", .parameters = parameters, .parameter_count = 3, .reads = partitions ? TL_READS_PARTITIONS : TL_READS_ALL,
+                      .read_partitions = read, .read_partition_count = partitions ? touched->count : 0,
+                      .txn_app = write->txn_app, .txn_version = write->txn_version};
+  if (!st) st = predicate.st ? predicate.st : tl_work_commit(m->work, &commit, err);
+  tl_free(fill);
+  tl_sql_deinit(&predicate);
+  return st;
+}
+
+static tl_status merge(tl_relation *relation, const void *argument, tl_changed *changed, tl_error *err) {
+  const merge_request *request = argument;
+  tl_work work = {0};
+  merging m = {.work = &work, .link = relation->link};
+  if (tl_ops_txn_done(relation, request->write, changed)) return TL_OK;
+  tl_status st = tl_work_begin(&work, relation, request->write->order_by, changed, err);
+  if (!st) st = plan(&m, request, err);
+  if (!st) st = write_all(&m, err);
+  if (!st) st = commit_merge(&m, request->write, err);
+  merging_deinit(&m);
+  tl_work_deinit(&work);
+  return st;
+}
+
+tl_status tl_relation_merge(tl_relation *relation, const tl_write *write, const char *keys, tl_changed *out, tl_error *err) {
+  if (!keys || !keys[0]) return tl_fail(err, TL_EUSAGE, "a merge needs the columns that are the key");
+  return tl_ops_attempts(relation, merge, &(merge_request){write, keys}, out, err);
+}

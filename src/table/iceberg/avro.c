@@ -215,7 +215,7 @@ static tl_status inflate_block(tl_avro_file *file, const uint8_t *data, size_t l
     file->text.len += more - z.avail_out;
     file->text.data[file->text.len] = 0;
   }
-  bool whole = rc == Z_STREAM_END && z.avail_in == 0;
+  bool whole = rc == Z_STREAM_END; /* fastavro leaves three bytes of a checksum behind it */
   inflateEnd(&z);
   if (st) return st;
   if (rc == Z_MEM_ERROR) return tl_fail(err, TL_ENOMEM, "cannot inflate a block of '%s'", file->what);

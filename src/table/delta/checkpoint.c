@@ -351,11 +351,11 @@ static tl_status put_hint(tl_table_log *log, const content *c, int64_t size_byte
   tl_buf text = {0};
   tl_delta_hint hint = {.version = -1};
   tl_status st = tl_store_get(log->store, TL_DELTA_HINT, (size_t)1 << 24, &text, NULL, err);
-  if (st && st != TL_ENOTFOUND && st != TL_ELIMIT) return st;
+  bool failed = st && st != TL_ENOTFOUND && st != TL_ELIMIT;
   bool newer = !st && tl_delta_hint_parse(tl_text_of(text.data ? text.data : "", text.len), &hint) && hint.version > c->state->version;
   tl_buf_clear(&text);
-  st = TL_OK;
-  if (!newer) {
+  if (!failed) st = TL_OK;
+  if (!failed && !newer) {
     tl_json_writer w = tl_json_writer_of(&text, err);
     tl_json_put_object(&w, NULL);
     tl_json_put_i64(&w, "version", c->state->version);

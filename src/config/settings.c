@@ -37,7 +37,7 @@ static const struct {
 } sections[] = {
     {"macos", SYSTEM_KEYS}, {"windows", SYSTEM_KEYS}, {"linux", SYSTEM_KEYS}, {"alpaca", VENDOR_KEYS}, {"polygon", VENDOR_KEYS},
     {"alphavantage", VENDOR_KEYS}, {"s3", {"access_key", "access_key_id", "secret_key", "secret_access_key", "session_token", "region", "endpoint", "path_style", "allow_http", "timeout", "trading_timezone"}},
-    {"general", {"trading_timezone"}}, {"", {"trading_timezone"}}, /* before the first [section] */
+    {"iceberg", {"rest", "warehouse", "token", "allow_http"}}, {"general", {"trading_timezone"}}, {"", {"trading_timezone"}}, /* before the first [section] */
 };
 enum { SECTION_COUNT = sizeof sections / sizeof *sections };
 

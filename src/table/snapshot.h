@@ -232,6 +232,7 @@ typedef struct tl_table_env { /* borrowed by a log for its life */
   tl_engine *engine;          /* for Parquet checkpoints; open */
   const tl_settings *settings; /* may be NULL */
   const char *temp;           /* an existing local folder for short-lived files */
+  const char *rest;           /* Iceberg: "NAMESPACE.TABLE" of the REST catalog in the settings (iceberg/rest.h); NULL: the folder is the catalog */
 } tl_table_env;
 
 typedef struct tl_format {

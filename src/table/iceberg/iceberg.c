@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "table/iceberg/iceberg_log.h"
+#include "table/iceberg/rest_catalog.h"
 
 static tl_status open_log(tl_store *store, const tl_table_env *env, tl_table_log **out, tl_error *err) {
   tl_table_log *log = tl_calloc(1, sizeof *log);
@@ -19,20 +19,35 @@ static tl_status open_log(tl_store *store, const tl_table_env *env, tl_table_log
   if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) seed = 0;
   seed ^= tl_prng_mix((uint64_t)tl_clock_now_ns()) ^ tl_prng_mix((uint64_t)getpid() << 32 ^ (uint64_t)tl_clock_mono_ns());
   log->random = tl_prng_init(seed ^ (uint64_t)(uintptr_t)log);
+  if (env && env->rest) {
+    tl_status st = tl_iceberg_rest_open(env->settings, env->rest, &log->rest, err);
+    if (st) {
+      tl_free(log);
+      return st;
+    }
+  }
   *out = log;
   return TL_OK;
 }
 
-static void close_log(tl_table_log *log) { tl_free(log); }
+static void close_log(tl_table_log *log) {
+  tl_iceberg_rest_close(log->rest);
+  tl_free(log);
+}
 
-tl_status tl_iceberg_state_load(tl_table_log *log, tl_iceberg_state *out, tl_error *err) { return tl_iceberg_folder_load(log, out, err); }
+tl_status tl_iceberg_state_load(tl_table_log *log, tl_iceberg_state *out, tl_error *err) {
+  return log->rest ? tl_iceberg_rest_load(log->rest, out, err) : tl_iceberg_folder_load(log, out, err);
+}
 
 tl_status tl_iceberg_state_commit(tl_table_log *log, const tl_iceberg_state *state, const tl_iceberg_change *change, int64_t *number,
                                   bool *unknown, tl_error *err) {
+  if (log->rest) return tl_iceberg_rest_commit(log->rest, state, change, number, unknown, err);
   return tl_iceberg_folder_commit(log, state, change, number, unknown, err);
 }
 
-tl_status tl_iceberg_state_create(tl_table_log *log, const tl_iceberg_new *table, tl_error *err) { return tl_iceberg_folder_create(log, table, err); }
+tl_status tl_iceberg_state_create(tl_table_log *log, const tl_iceberg_new *table, tl_error *err) {
+  return log->rest ? tl_iceberg_rest_create(log->rest, table, err) : tl_iceberg_folder_create(log, table, err);
+}
 
 static tl_status create(tl_table_log *log, const tl_create *create, tl_committed *out, tl_error *err) {
   tl_fields fields = {0};
@@ -47,7 +62,7 @@ static tl_status create(tl_table_log *log, const tl_create *create, tl_committed
                                 .partitioning = create->partitioning, .properties = create->properties,
                                 .property_count = create->property_count, .now_ms = now_ms};
   st = tl_iceberg_state_create(log, &table, err);
-  if (!st) *out = (tl_committed){.version = -1, .sequence = 1, .timestamp_ms = now_ms, .attempts = 1};
+  if (!st) *out = (tl_committed){.version = -1, .sequence = log->rest ? 0 : 1, .timestamp_ms = now_ms, .attempts = 1};
   tl_fields_deinit(&fields);
   return st;
 }

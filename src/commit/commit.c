@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/pool.h"
+#include "commit/into_table.h"
 #include "commit/task.h"
 #include "engine/engine.h"
 
@@ -26,7 +27,8 @@ typedef struct group {
   size_t count, capacity;
   int64_t *locks; /* ascending, no byte twice */
   size_t lock_count, held;
-  int64_t since; /* tl_ledger_seen, before a file is read */
+  int64_t since;        /* tl_ledger_seen, before a file is read */
+  int64_t rows_changed; /* of an open table */
 } group;
 
 void tl_piece_deinit(tl_piece *piece) {
@@ -58,6 +60,8 @@ tl_status tl_commit_open(const tl_commit_options *options, tl_commit **out, tl_e
   if (!st) st = tl_store_is_local(options->store) ? open_locks(c, err) : tl_on_store_open(c, err);
   if (!st && c->on_store && !options->workers && workers < STORE_WORKERS) workers = STORE_WORKERS;
   if (!st) st = tl_pool_open(workers, 64, &c->pool, err);
+  c->options.lake = c->lake;
+  if (!st && tl_layout_is_table(c->options.layout)) st = tl_into_table_init(&c->options, c->pool, workers, &c->table, err);
   if (st) tl_commit_close(c);
   else *out = c;
   return st;
@@ -65,6 +69,7 @@ tl_status tl_commit_open(const tl_commit_options *options, tl_commit **out, tl_e
 
 void tl_commit_close(tl_commit *c) {
   if (!c) return;
+  tl_into_table_close(c->table);
   tl_pool_close(c->pool);
   tl_engine_close(c->engine);
   tl_io_close(c->lock_fd, c->lock_path, NULL);
@@ -241,14 +246,13 @@ done:
   return st;
 }
 
-/* The vendor gave no answer for the range: what is held of it stays. */
-static bool unanswered(const tl_piece *piece) {
+bool tl_piece_unanswered(const tl_piece *piece) {
   return piece->state == TL_COVER_FAILED || (piece->state == TL_COVER_PARTIAL && !piece->pages);
 }
 
 /* Cuts a piece by file. Kinds that replace ranges touch every file of the range: rows may have to go. */
 static tl_status add_piece(tl_commit *c, group *g, const tl_piece *piece, tl_error *err) {
-  if (unanswered(piece)) return TL_OK;
+  if (tl_piece_unanswered(piece)) return TL_OK;
   const int64_t *times = tl_batch_times(&piece->rows);
   bool whole_range = replaces_range(c->options.dataset.kind);
   size_t begin = 0;
@@ -412,6 +416,7 @@ static tl_status state_group(tl_commit *c, const group *g, const tl_piece *piece
     stated.still = tl_on_store_still;
     stated.to = c->on_store;
   }
+  stated.counts.rows = g->rows_changed;
   tl_status st = files && units ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot record %zu files", g->count);
   for (size_t i = 0; !st && i < g->count; i++) {
     const tl_file_task *task = &g->tasks[i];
@@ -449,8 +454,39 @@ static tl_status write_group(tl_commit *c, group *g, tl_error *err) {
   return st;
 }
 
+static tl_status remember_added(void *to, const char *path, tl_error *err) { return remember_file(to, path, err); }
+
+/* Rejects and ledger of a group whose rows are durable. */
+static tl_status state_answers(tl_commit *c, const group *g, const tl_piece *pieces, size_t count, tl_error *err) {
+  tl_status st = TL_OK;
+  for (size_t i = 0; !st && i < count; i++)
+    if (!tl_piece_unanswered(&pieces[i])) st = write_rejects(c, &pieces[i], err);
+  TL_FAULT_STEP();
+  return st ? st : state_group(c, g, pieces, count, err);
+}
+
+/* One writer of this lake at a time in a dataset's table: the others would only have to plan again. Other programs may
+ * commit meanwhile: the table's log sees to that. */
+static tl_status commit_to_table(tl_commit *c, const tl_piece *pieces, size_t count, tl_error *err) {
+  group g = {0};
+  int64_t byte = (int64_t)(XXH3_64bits(c->options.dataset.name, strlen(c->options.dataset.name)) >> 1);
+  int64_t started_ns = tl_clock_mono_ns();
+  tl_status st = c->on_store ? TL_OK : tl_io_lock(c->lock_fd, c->lock_path, byte, err);
+  if (st) return st;
+  st = tl_into_table_write(c->table, pieces, count, &g.rows_changed, remember_added, c, err);
+  TL_FAULT_STEP();
+  if (!st) st = state_answers(c, &g, pieces, count, err);
+  TL_FAULT_STEP();
+  if (!c->on_store) tl_io_unlock(c->lock_fd, byte);
+  if (!st)
+    tl_log(TL_LOG_INFO, "[Commit] %zu units into table %s, %.0f ms", count, c->options.dataset.name,
+           (double)(tl_clock_mono_ns() - started_ns) / 1e6);
+  return st;
+}
+
 tl_status tl_commit_group(tl_commit *c, const tl_piece *pieces, size_t count, tl_error *err) {
   if (!count) return TL_OK;
+  if (c->table) return commit_to_table(c, pieces, count, err);
   group g = {.since = tl_ledger_seen(c->options.ledger)};
   tl_status st = TL_OK;
   int64_t started_ns = tl_clock_mono_ns();
@@ -463,10 +499,7 @@ tl_status tl_commit_group(tl_commit *c, const tl_piece *pieces, size_t count, tl
     if (st) state_group(c, &g, NULL, 0, NULL);
   }
   TL_FAULT_STEP();
-  for (size_t i = 0; !st && i < count; i++)
-    if (!unanswered(&pieces[i])) st = write_rejects(c, &pieces[i], err);
-  TL_FAULT_STEP();
-  if (!st) st = state_group(c, &g, pieces, count, err);
+  if (!st) st = state_answers(c, &g, pieces, count, err);
   TL_FAULT_STEP();
   for (size_t i = 0; !st && i < g.count; i++)
     if (g.tasks[i].written) st = remember_file(c, g.tasks[i].path, err);

@@ -1,5 +1,7 @@
 /* commit.h - stage 6: finished pieces of units -> durable files and one ledger transaction.
  *
+ * Of a lake of files (hive, flat); where datasets are open tables, into_table.h takes the place of the files, and one lock a
+ * dataset that of the locks a file.
  * Callers may rely on: each file a group touches is written aside, synced, renamed into place and its folder synced, so
  * a reader sees the old file or the new one; then, and only then, the ledger records files and units in one
  * transaction. A crash in between loses nothing: the units are not in the ledger, are asked again, and merge to the
@@ -33,6 +35,7 @@ typedef struct tl_piece { /* what is known of [range) of one symbol, whole; owns
 } tl_piece;
 
 void tl_piece_deinit(tl_piece *piece);
+bool tl_piece_unanswered(const tl_piece *piece); /* the vendor gave no answer for the range: what is held of it stays */
 
 typedef struct tl_commit_options {
   const char *lake;       /* as it was named */
@@ -44,13 +47,14 @@ typedef struct tl_commit_options {
   int64_t run;            /* of tl_ledger_run_begin, 0 for none */
   size_t workers;         /* files encoded at once; 0: one per core */
   int64_t memory_bytes;   /* for DuckDB when existing files must be read; 0: 128 MiB */
+  const tl_settings *settings; /* of a lake of tables on S3; may be NULL */
 } tl_commit_options;
 
 typedef struct tl_commit tl_commit;
 
 typedef struct tl_commit_totals { /* since tl_commit_open */
   int64_t rows;     /* new or changed */
-  int64_t files;    /* different files written; one that came out byte-equal is not counted */
+  int64_t files;    /* different files written; one that came out byte-equal is not counted. Of tables: data files added */
   int64_t rejected;
 } tl_commit_totals;
 

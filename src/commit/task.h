@@ -27,6 +27,7 @@ struct tl_commit {
   tl_commit_options options;
   char *lake;
   tl_pool *pool;
+  struct tl_into_table *table; /* NULL: files */
   pthread_mutex_t lock; /* engine, serial */
   tl_engine *engine;
   unsigned serial;

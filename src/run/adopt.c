@@ -232,7 +232,9 @@ tl_status tl_run_adopt(tl_run_lake *lake, const tl_import_options *options, tl_a
   char layout[16];
   if (!tl_store_is_local(lake->store))
     return tl_fail(err, TL_EUSAGE, "adopt works on a folder, in place, and '%s' is none: adopt it there, or import into another lake", lake->path);
-  tl_status st = tl_table_detect(lake->store, &a.layout, err);
+  tl_status st = tl_run_tables_detect(lake, &a.layout);
+  if (!st) return tl_fail(err, TL_EUSAGE, "'%s' is a lake of open tables (%s): adopt takes over files; 'ticklake table append' takes rows in", lake->path, tl_layout_name(a.layout));
+  st = tl_table_detect(lake->store, &a.layout, err);
   if (!st) st = tl_ledger_open(lake->store, true, &a.ledger, err);
   if (!st) st = tl_ledger_layout(a.ledger, tl_layout_name(a.layout), layout, err);
   if (!st) st = tl_engine_open(NULL, &a.engine, err);

@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "ledger/ledger.h"
 #include "run/job.h"
+#include "run/table_audit.h"
 #include "serve/serve.h"
 
 typedef struct auditor {
@@ -255,7 +256,7 @@ tl_status tl_run_audit(tl_run_lake *lake, const char *kind, const char *symbols,
   if (!st && symbols) st = tl_run_symbols_parse(lake, symbols, &only, err);
   if (!st && tl_run_layout(lake, &a.layout, err) == TL_ENOTFOUND) st = TL_ENOTFOUND; /* a mistyped path makes no lake */
   if (!st) st = tl_ledger_open(lake->store, repair, &a.ledger, err); /* a lost ledger is made anew from the files */
-  if (st == TL_ENOTFOUND && tl_table_detect(lake->store, &a.layout, NULL) == TL_OK)
+  if (st == TL_ENOTFOUND && (tl_table_detect(lake->store, &a.layout, NULL) == TL_OK || tl_run_tables_detect(lake, &a.layout) == TL_OK))
     st = tl_fail(err, TL_ENOTFOUND, "the lake at '%s' has no ledger; 'audit --repair' makes one from its files", lake->path);
   if (st == TL_ECORRUPT && repair) {
     st = tl_ledger_set_aside(lake->store, err);
@@ -267,9 +268,16 @@ tl_status tl_run_audit(tl_run_lake *lake, const char *kind, const char *symbols,
   if (!st && repair) st = tl_ledger_layout(a.ledger, tl_layout_name(a.layout), layout, err);
   if (!st && !tl_store_is_local(lake->store) && !(st = tl_io_temp_folder(&folder, err)) && !(a.copy = tl_io_join(folder.data, "object.parquet")))
     st = tl_fail(err, TL_ENOMEM, "cannot audit '%s'", lake->path);
-  if (!st) st = tl_engine_open(NULL, &a.engine, err);
-  if (!st && !only.count) st = audit_one(&a, kind ? &dataset : NULL, NULL, err);
-  for (size_t i = 0; !st && i < only.count; i++) st = audit_one(&a, kind ? &dataset : NULL, only.items[i], err);
+  const char *temp = getenv("TMPDIR"); /* counting a table's rows may need room */
+  tl_engine_options options = {.spill = temp && *temp ? temp : "/tmp"};
+  if (!st) st = tl_engine_open(&options, &a.engine, err);
+  bool tables = !st && tl_layout_is_table(a.layout), tables_sound = true;
+  tl_table_audit of_tables = {.lake = lake, .ledger = a.ledger, .engine = a.engine, .layout = a.layout, .dataset = kind ? &dataset : NULL,
+                              .only = &only, .repair = repair, .each = each, .user = user};
+  if (tables) st = tl_run_audit_tables(&of_tables, &tables_sound, err);
+  a.sound = a.sound && tables_sound;
+  if (!st && !tables && !only.count) st = audit_one(&a, kind ? &dataset : NULL, NULL, err);
+  for (size_t i = 0; !st && !tables && i < only.count; i++) st = audit_one(&a, kind ? &dataset : NULL, only.items[i], err);
   if (!st && !kind && !symbols && !a.copy) st = find_leftovers(&a, "", 0, err); /* an object is whole or not there */
   *sound = !st && a.sound;
   tl_engine_close(a.engine);

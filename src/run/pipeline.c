@@ -123,7 +123,8 @@ static tl_status open_stages(tl_pipeline *p, const tl_run_lake *lake, tl_ledger 
   if (!p->pages || !p->stats) return tl_fail(err, TL_ENOMEM, "cannot start the import");
   tl_status st = tl_words_open(&p->words, err);
   tl_commit_options commit = {.lake = lake->path, .store = lake->store, .layout = job->layout, .dataset = job->kind.dataset, .words = p->words,
-                              .ledger = ledger, .run = run, .memory_bytes = job->memory_max_bytes / 4};
+                              .ledger = ledger, .run = run, .settings = lake->settings,
+                              .memory_bytes = tl_layout_is_table(job->layout) ? job->memory_max_bytes / 2 : job->memory_max_bytes / 4};
   if (!st) st = tl_commit_open(&commit, &p->commit, err);
   if (!st) st = tl_committer_open(p->commit, budget, &p->committer, err);
   return st ? st : open_fetch(p, err);

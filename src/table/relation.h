@@ -41,7 +41,7 @@ typedef struct tl_changed { /* what a verb did: `ticklake table` prints it */
   bool already;                   /* txn was committed before */
 } tl_changed;
 
-/* uri as tl_store_open takes it. TL_ENOTFOUND when no table lies there. */
+/* uri as tl_store_open takes it, or "rest:NAMESPACE.TABLE" of the Iceberg catalog in the settings (iceberg/rest.h). TL_ENOTFOUND when no table lies there. */
 tl_status tl_relation_open(const char *uri, const tl_relation_options *options, tl_relation **out, tl_error *err);
 void tl_relation_close(tl_relation *relation); /* NULL is fine */
 

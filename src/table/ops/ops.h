@@ -49,6 +49,8 @@ struct tl_relation {
   bool own_engine;
   char *temp;                  /* this handle's folder; made when needed, removed at close */
   tl_table_env env;
+  char *rest;                  /* env.rest: "NAMESPACE.TABLE" of "rest:NAMESPACE.TABLE"; NULL: a folder or a bucket */
+  bool rest_found;             /* the catalog knows the table */
   tl_face faces[2];            /* Delta first */
   size_t face_count;
   tl_fetched *fetched;         /* by path */

@@ -12,6 +12,7 @@
 #include "base/fault.h"
 #include "base/io.h"
 #include "base/prng.h"
+#include "table/iceberg/rest.h"
 #include "table/ops/ops.h"
 
 enum { ATTEMPTS = 40 };
@@ -56,6 +57,19 @@ static tl_status open_engine(tl_relation *relation, tl_error *err) {
   return st ? st : tl_link_open(relation->engine, &relation->link, err);
 }
 
+/* "rest:NAMESPACE.TABLE" lies where its catalog says. */
+static tl_status open_store(const char *uri, tl_relation *relation, tl_error *err) {
+  const tl_settings *settings = relation->options.settings;
+  tl_buf location = {0};
+  if (strncmp(uri, "rest:", 5) != 0) return tl_store_open(uri, settings, &relation->store, err);
+  relation->rest = tl_strdup(uri + 5);
+  tl_status st = relation->rest ? tl_iceberg_rest_locate(settings, relation->rest, &location, &relation->rest_found, err)
+                                : tl_fail(err, TL_ENOMEM, "cannot open '%s'", uri);
+  if (!st) st = tl_store_open(location.data, settings, &relation->store, err);
+  tl_buf_deinit(&location);
+  return st;
+}
+
 /* Store, temp, engine: all but the logs. */
 static tl_status open_base(const char *uri, const tl_relation_options *options, tl_relation **out, tl_error *err) {
   tl_relation *relation = tl_calloc(1, sizeof *relation);
@@ -66,10 +80,10 @@ static tl_status open_base(const char *uri, const tl_relation_options *options, 
   if (o->file_bytes <= 0) o->file_bytes = file_default;
   if (o->attempts_max <= 0) o->attempts_max = ATTEMPTS;
   if (o->face) o->read_only = true;
-  tl_status st = tl_store_open(uri, o->settings, &relation->store, err);
+  tl_status st = open_store(uri, relation, err);
   if (!st) st = make_temp(relation, err);
   if (!st) st = open_engine(relation, err);
-  relation->env = (tl_table_env){relation->engine, o->settings, relation->temp};
+  relation->env = (tl_table_env){relation->engine, o->settings, relation->temp, relation->rest};
   if (st) tl_relation_close(relation);
   else *out = relation;
   return st;
@@ -103,7 +117,8 @@ static tl_status detect_faces(tl_relation *relation, tl_error *err) {
     const tl_format *format = tl_format_find(format_names[i]);
     bool found = false;
     if (relation->options.face && strcmp(relation->options.face, format_names[i]) != 0) continue;
-    if (format) st = format->detect(relation->store, &found, err);
+    if (relation->rest) found = relation->rest_found && !strcmp(format_names[i], "iceberg");
+    else if (format) st = format->detect(relation->store, &found, err);
     if (!st && found) st = tl_relation_add_face(relation, format, err);
   }
   if (!st && !relation->face_count && relation->options.face)
@@ -141,6 +156,7 @@ void tl_relation_close(tl_relation *relation) {
   tl_free(relation->fetched);
   if (relation->temp) tl_ops_remove_folder(relation->temp);
   tl_free(relation->temp);
+  tl_free(relation->rest);
   tl_free(relation);
 }
 
@@ -256,8 +272,8 @@ static tl_status check_absent(tl_relation *relation, tl_error *err) {
   tl_status st = TL_OK;
   for (size_t i = 0; !st && i < sizeof format_names / sizeof *format_names; i++) {
     const tl_format *format = tl_format_find(format_names[i]);
-    bool found = false;
-    if (format) st = format->detect(relation->store, &found, err);
+    bool found = relation->rest_found;
+    if (format && !relation->rest) st = format->detect(relation->store, &found, err);
     if (!st && found) st = tl_fail(err, TL_ECONFLICT, "there is a table at '%s' already", tl_store_uri(relation->store));
   }
   return st;
@@ -270,6 +286,7 @@ tl_status tl_relation_create_table(const char *uri, const tl_relation_options *o
   bool delta, iceberg;
   tl_committed done;
   tl_status st = read_faces(create->faces, &delta, &iceberg, err);
+  if (!st && delta && !strncmp(uri, "rest:", 5)) st = tl_fail(err, TL_EUSAGE, "'%s' is in an Iceberg catalog: such a table is created as iceberg", uri);
   if (!st) st = open_base(uri, options, &relation, err);
   if (st) return st;
   st = make_plan(relation, create, delta, delta && iceberg, &p, err);

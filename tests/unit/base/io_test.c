@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,6 +97,30 @@ static void what_is_not_there_is_said(void **state) {
   assert_int_equal(tl_io_mkdirs("there", &err), TL_EIO);
   assert_int_equal(tl_io_mkdirs("there/below", &err), TL_EIO);
   tl_buf_deinit(&buf);
+}
+
+static void an_open_file_is_dated_and_looked_at(void **state) {
+  (void)state;
+  static const int64_t dates_ns[] = {0, -1, 1, INT64_C(1717156801987654321), -INT64_C(86400000000001)};
+  put("dated", "12345");
+  for (size_t i = 0; i < sizeof dates_ns / sizeof *dates_ns; i++) {
+    int fd = -1;
+    tl_io_info open_one, named;
+    assert_int_equal(tl_io_open("dated", O_WRONLY, 0, &fd, NULL), TL_OK);
+    assert_int_equal(tl_io_set_mtime(fd, "dated", dates_ns[i], NULL), TL_OK);
+    assert_int_equal(tl_io_stat_open(fd, "dated", &open_one, NULL), TL_OK);
+    assert_int_equal(tl_io_stat("dated", &named, NULL), TL_OK);
+    struct stat system_says;
+    assert_int_equal(stat("dated", &system_says), 0);
+    assert_true(open_one.mtime_ns == dates_ns[i] && named.mtime_ns == dates_ns[i]);
+    assert_true(open_one.inode == system_says.st_ino && open_one.device == system_says.st_dev && named.inode == open_one.inode && named.device == open_one.device);
+    assert_int_equal(open_one.size_bytes, 5);
+    assert_int_equal(unlink("dated"), 0); /* the open one stays what it is */
+    assert_int_equal(tl_io_stat_open(fd, "dated", &open_one, NULL), TL_OK);
+    assert_int_equal(open_one.size_bytes, 5);
+    close(fd);
+    put("dated", "12345");
+  }
 }
 
 static void link_gives_a_conflict(void **state) {
@@ -291,6 +316,7 @@ int main(void) {
       cmocka_unit_test(replace_makes_folders_and_leaves_no_aside),
       cmocka_unit_test(listing_is_sorted),
       cmocka_unit_test(what_is_not_there_is_said),
+      cmocka_unit_test(an_open_file_is_dated_and_looked_at),
       cmocka_unit_test(link_gives_a_conflict),
       cmocka_unit_test(join_keeps_one_slash),
       cmocka_unit_test(every_call_of_replace_fails_cleanly),

@@ -19,6 +19,22 @@ static const cli_option repair_option[] = {
     {"repair", 0, CLI_FLAG, offsetof(cli_args, repair), NULL, "record what the files hold, remove leftovers"}, {0}};
 static const cli_option *const auditing[] = {repair_option, cli_common_options, NULL};
 
+static const cli_option *const creating[] = {cli_table_create_options, cli_common_options, NULL};
+static const cli_option *const appending[] = {cli_table_rows_options, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const merging[] = {cli_table_merge_options, cli_table_rows_options, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const replacing[] = {cli_table_replace_options, cli_table_rows_options, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const deleting[] = {cli_table_where_option, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const adding[] = {cli_table_columns_option, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const setting[] = {cli_table_property_option, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const restoring[] = {cli_table_at_options, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const looking_back[] = {cli_table_at_options, cli_table_face_option, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const listing[] = {cli_table_limit_option, cli_table_face_option, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const packing[] = {cli_table_optimize_options, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const clustering[] = {cli_table_zorder_options, cli_table_optimize_options, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const vacuuming[] = {cli_table_vacuum_options, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const expiring[] = {cli_table_expire_options, cli_table_output_option, cli_common_options, NULL};
+static const cli_option *const answering[] = {cli_table_output_option, cli_common_options, NULL};
+
 static const char import_details[] =
     "KIND     ticks (trades made into 1s bars) | quotes (one per second) | 1s 1m 5m 15m 30m 1h 1d 1w 1mo |\n"
     "         trades | raw-quotes\n"
@@ -36,7 +52,8 @@ static const cli_command commands[] = {
     {"read", "Print rows of the lake.", "KIND SYMBOLS [START END] [options]", reading, 2, 4, NULL,
      "ticklake read 1m AAPL 2024-01-02 2024-01-02 --session regular --format csv", cli_read},
     {"sql", "Run SQL of the embedded DuckDB over the lake's views.", "QUERY [options]", output, 1, 1,
-     "Views: equities_1min, quotes_1sec, trades, quotes, ... for what the lake holds. Times are UTC.",
+     "Views: equities_1min, quotes_1sec, trades, quotes, ... for what the lake holds. Times are UTC.\n"
+     "delta('URI', version => 3) and iceberg('URI', snapshot => ID, or timestamp => '2024-01-31') stand for open tables.",
      "ticklake sql \"select symbol, count(*) from equities_1min group by 1\"", cli_sql},
     {"symbols", "List the symbols the lake has rows of.", "KIND", common, 1, 1, NULL, "ticklake symbols 1m", cli_symbols},
     {"range", "Print the first and the last instant with rows.", "KIND SYMBOL", common, 2, 2, NULL, "ticklake range 1m AAPL",
@@ -53,6 +70,48 @@ static const cli_command commands[] = {
      cli_adopt},
     {"index", "Store, load and list index memberships.", "store NAME SYMBOLS | load NAME | list", common, 1, 3, NULL,
      "ticklake index store mine AAPL,MSFT", cli_index},
+    {"table", "Create, write, inspect and maintain Delta Lake and Iceberg tables.", "VERB URI [options]", common, 0, 0,
+     "URI is a path or s3://bucket/prefix; which format lies there is found out by looking. Every verb says what it changed in\n"
+     "rows, files, bytes and version. 'ticklake table VERB --help' says more; 'ticklake sql' reads: \"from delta('URI')\".",
+     "ticklake table describe lake/closes", NULL},
+    {"table create", "Make an empty table.", "URI --columns COLUMNS [options]", creating, 1, 1,
+     "Types are DuckDB's: VARCHAR, BIGINT, DOUBLE, DECIMAL(18,6), BOOLEAN, DATE, TIMESTAMPTZ, DOUBLE[], ...",
+     "ticklake table create lake/closes --columns \"symbol VARCHAR, timestamp TIMESTAMPTZ, close DOUBLE\" --partition-by \"month(timestamp)\"",
+     cli_table_create},
+    {"table append", "Add rows.", "URI --from FILE|QUERY [options]", appending, 1, 1, NULL,
+     "ticklake table append lake/closes --from closes.parquet", cli_table_append},
+    {"table merge", "Replace rows with equal keys, add the others.", "URI --from FILE|QUERY --keys A,B [options]", merging, 1, 1, NULL,
+     "ticklake table merge lake/closes --from \"from 'new.csv' where close > 0\" --keys symbol,timestamp", cli_table_merge},
+    {"table replace", "Replace partitions, or what a condition selects, by rows.", "URI --from FILE|QUERY [--where CONDITION] [options]", replacing,
+     1, 1, NULL, "ticklake table replace lake/closes --from day.csv --where \"timestamp >= '2024-01-31'\"", cli_table_replace},
+    {"table delete", "Delete rows.", "URI --where CONDITION [options]", deleting, 1, 1, NULL,
+     "ticklake table delete lake/closes --where \"symbol = 'TEST'\"", cli_table_delete},
+    {"table add-columns", "Add columns.", "URI --columns COLUMNS [options]", adding, 1, 1, NULL,
+     "ticklake table add-columns lake/closes --columns \"vwap DOUBLE\"", cli_table_add_columns},
+    {"table set-properties", "Set or remove properties.", "URI --property KEY=VALUE... [options]", setting, 1, 1, NULL,
+     "ticklake table set-properties lake/closes --property ticklake.sort=symbol,timestamp", cli_table_set_properties},
+    {"table describe", "Say what a table is: format, version, size, columns, properties.", "URI [--version N | --timestamp TIME] [options]",
+     looking_back, 1, 1, NULL, "ticklake table describe s3://bucket/lake/closes --json", cli_table_describe},
+    {"table schema", "List the columns.", "URI [--version N | --timestamp TIME] [options]", looking_back, 1, 1, NULL,
+     "ticklake table schema lake/closes", cli_table_schema},
+    {"table history", "List the versions, newest first.", "URI [--limit N] [options]", listing, 1, 1, NULL,
+     "ticklake table history lake/closes --limit 10", cli_table_history},
+    {"table restore", "Make the table what it was, as a new version.", "URI --version N | --timestamp TIME [options]", restoring, 1, 1, NULL,
+     "ticklake table restore lake/closes --version 3", cli_table_restore},
+    {"table optimize", "Pack small files into large ones.", "URI [--where CONDITION] [options]", packing, 1, 1, NULL,
+     "ticklake table optimize lake/closes --file-size 256M", cli_table_optimize},
+    {"table zorder", "Cluster rows by several columns, so that readers skip files.", "URI --by A,B [--where CONDITION] [options]", clustering, 1, 1,
+     NULL, "ticklake table zorder lake/closes --by symbol,timestamp", cli_table_zorder},
+    {"table vacuum", "Delete files no version that can be reached needs.", "URI [--retain TIME] [--dry-run] [options]", vacuuming, 1, 1,
+     "A file of a write in progress is protected by its age only: less than 168h needs --force.",
+     "ticklake table vacuum lake/closes --dry-run", cli_table_vacuum},
+    {"table checkpoint", "Write what makes the table open quickly.", "URI [options]", answering, 1, 1, NULL, "ticklake table checkpoint lake/closes",
+     cli_table_checkpoint},
+    {"table expire", "Forget old versions.", "URI --older-than TIME [--keep N] [options]", expiring, 1, 1,
+     "Time travel to them ends; the next vacuum may delete what only they needed.", "ticklake table expire lake/closes --older-than 30d",
+     cli_table_expire},
+    {"table verify", "Read every file and compare it with the log.", "URI [options]", answering, 1, 1, "exit: 0 sound, 1 not",
+     "ticklake table verify lake/closes", cli_table_verify},
     {"simulate", "Serve the vendor simulator on loopback, for trying and testing without a key.",
      "[--port N] [--seed N] [--faults FILE] [--rate N/min] ...", NULL, 0, 0, "'ticklake simulate --help' lists its own options.",
      "ticklake simulate --port 8787", NULL},
@@ -66,39 +125,83 @@ static const cli_command commands[] = {
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
+/* "table append" belongs to "table". */
+static bool belongs_to(const cli_command *command, const cli_command *group) {
+  size_t len = strlen(group->name);
+  return !strncmp(command->name, group->name, len) && command->name[len] == ' ';
+}
+
+static bool is_group(const cli_command *command) {
+  for (int i = 0; i < COMMAND_COUNT; i++)
+    if (belongs_to(&commands[i], command)) return true;
+  return false;
+}
+
+static bool in_group(const cli_command *command) {
+  for (int i = 0; i < COMMAND_COUNT; i++)
+    if (belongs_to(command, &commands[i])) return true;
+  return false;
+}
+
 static void print_overview(FILE *to) {
   fprintf(to, "usage: ticklake COMMAND [arguments] [options]\n\n");
-  for (int i = 0; i < COMMAND_COUNT; i++) fprintf(to, "  %-16s %s\n", commands[i].name, commands[i].summary);
+  for (int i = 0; i < COMMAND_COUNT; i++)
+    if (!in_group(&commands[i])) fprintf(to, "  %-16s %s\n", commands[i].name, commands[i].summary);
   fprintf(to, "\n'ticklake COMMAND --help' says more. Without a key: run 'ticklake simulate' and give its address as --endpoint.\n");
 }
 
-static const cli_command *find_command(int argc, char **argv, int *used) {
-  for (int i = 0; i < COMMAND_COUNT; i++) {
-    const char *space = strchr(commands[i].name, ' ');
-    size_t first = space ? (size_t)(space - commands[i].name) : strlen(commands[i].name);
-    if (strlen(argv[1]) != first || strncmp(argv[1], commands[i].name, first) != 0) continue;
-    if (space && (argc < 3 || strcmp(argv[2], space + 1) != 0)) continue;
-    *used = space ? 3 : 2;
-    return &commands[i];
+static void print_help(const cli_command *command) {
+  if (is_group(command)) {
+    printf("usage: ticklake %s %s\n%s\n\n", command->name, command->usage, command->summary);
+    for (int i = 0; i < COMMAND_COUNT; i++)
+      if (belongs_to(&commands[i], command)) printf("  %-22s %s\n", commands[i].name, commands[i].summary);
+    printf("\n%s\n\nexample: %s\n", command->details, command->example);
+  } else {
+    cli_print_help(command);
   }
-  return NULL;
+}
+
+static bool matches(const cli_command *command, int argc, char **argv) {
+  const char *space = strchr(command->name, ' ');
+  size_t first = space ? (size_t)(space - command->name) : strlen(command->name);
+  if (strlen(argv[1]) != first || strncmp(argv[1], command->name, first) != 0) return false;
+  return !space || (argc > 2 && !strcmp(argv[2], space + 1));
+}
+
+/* The command of two words where there is one, else that of one. */
+static const cli_command *find_command(int argc, char **argv, int *used) {
+  const cli_command *found = NULL;
+  for (int i = 0; i < COMMAND_COUNT; i++)
+    if (matches(&commands[i], argc, argv) && (!found || strchr(commands[i].name, ' '))) found = &commands[i];
+  *used = found && strchr(found->name, ' ') ? 3 : 2;
+  return found;
 }
 
 static int unknown_command(int argc, char **argv) {
-  const char *typed = argv[1];
-  if (!strcmp(typed, "data")) { /* the one command of two words */
-    return cli_refuse("", "unknown command 'data%s%s'; did you mean 'data import-api'?", argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
-  }
   const char *names[COMMAND_COUNT];
-  for (int i = 0; i < COMMAND_COUNT; i++) {
-    names[i] = commands[i].name;
-    size_t first = strcspn(names[i], " ");
-    if (!names[i][first] || strlen(typed) != first || strncmp(typed, names[i], first) != 0) continue;
-    return cli_refuse(typed, "a word is missing or unknown; there is 'ticklake %s'", names[i]);
+  if (!strcmp(argv[1], "data")) /* the one command of two words without others beside it */
+    return cli_refuse("", "unknown command 'data%s%s'; did you mean 'data import-api'?", argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+  for (int i = 0; i < COMMAND_COUNT; i++) names[i] = commands[i].name;
+  const char *near = tl_nearest_word(argv[1], names, COMMAND_COUNT);
+  if (near) return cli_refuse("", "unknown command '%s'; did you mean '%s'?", argv[1], near);
+  return cli_refuse("", "unknown command '%s'", argv[1]);
+}
+
+/* "table" with no verb, or with none that there is. */
+static int run_group(const cli_command *group, int argc, char **argv) {
+  const char *verbs[COMMAND_COUNT];
+  size_t count = 0;
+  for (int i = 0; i < COMMAND_COUNT; i++)
+    if (belongs_to(&commands[i], group)) verbs[count++] = strchr(commands[i].name, ' ') + 1;
+  for (int i = 2; i < argc; i++) {
+    if (strcmp(argv[i], "--help") != 0 && strcmp(argv[i], "-h") != 0) continue;
+    print_help(group);
+    return cli_finish_stdout(0);
   }
-  const char *near = tl_nearest_word(typed, names, COMMAND_COUNT);
-  if (near) return cli_refuse("", "unknown command '%s'; did you mean '%s'?", typed, near);
-  return cli_refuse("", "unknown command '%s'", typed);
+  if (argc < 3 || argv[2][0] == '-') return cli_refuse(group->name, "a verb is missing; 'ticklake %s --help' lists them", group->name);
+  const char *near = tl_nearest_word(argv[2], verbs, count);
+  if (near) return cli_refuse(group->name, "unknown verb '%s'; did you mean '%s'?", argv[2], near);
+  return cli_refuse(group->name, "unknown verb '%s'; 'ticklake %s --help' lists them", argv[2], group->name);
 }
 
 /* The command as typed, for "run this again"; words the shell would not take as they are stand in quotes. It is as
@@ -141,7 +244,7 @@ int main(int argc, char **argv) {
   if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
     int used = 0;
     const cli_command *asked = argc > 2 ? find_command(argc - 1, argv + 1, &used) : NULL;
-    if (asked) cli_print_help(asked);
+    if (asked) print_help(asked);
     else print_overview(stdout);
     return cli_finish_stdout(0);
   }
@@ -161,6 +264,7 @@ int main(int argc, char **argv) {
   int used = 0;
   const cli_command *command = find_command(argc, argv, &used);
   if (!command) return unknown_command(argc, argv);
+  if (is_group(command)) return run_group(command, argc, argv);
   cli_args args = {.import = tl_import_options_default(), .read = {.size = sizeof args.read}};
   int rc = cli_parse(command, argc - used, argv + used, &args);
   if (rc) return rc;

@@ -77,6 +77,61 @@ const cli_option cli_zone_options[] = {
     {"tz", 0, CLI_TEXT, AT(tz), "ZONE", "show times in this zone (default America/New_York); parquet and arrow are UTC"},
     {0}};
 
+/* ---- table VERB URI ---- */
+
+#define WHERE(help) {"where", 0, CLI_TEXT, AT(table.where), "CONDITION", help}
+#define COLUMNS(help) {"columns", 0, CLI_TEXT, AT(table.columns), "\"NAME TYPE, ...\"", help}
+#define FILE_SIZE {"file-size", 0, CLI_SIZE, AT(table.file_bytes), "SIZE", "aimed size of a data file (default 128M)"}
+#define MEMORY {"max-memory", 0, CLI_SIZE, AT(table.memory_max_bytes), "SIZE", "of the engine (default 1G); the rest spills to disk"}
+#define DRY_RUN(help) {"dry-run", 0, CLI_FLAG, AT(table.dry_run), NULL, help}
+
+const cli_option cli_table_rows_options[] = {
+    {"from", 0, CLI_TEXT, AT(table.from), "FILE|QUERY", "a Parquet, CSV or JSON file (.gz too, a glob, s3://...), or a query in quotes"},
+    {"add-columns", 0, CLI_FLAG, AT(table.add_columns), NULL, "columns the table lacks are added to it"},
+    {"widen", 0, CLI_FLAG, AT(table.widen), NULL, "columns that have to widen (INTEGER to BIGINT) are rewritten"},
+    {"txn", 0, CLI_TEXT, AT(table.txn), "APP:N", "commit once, however often it is tried"},
+    {"order-by", 0, CLI_TEXT, AT(table.order_by), "A,B,...", "of the rows in their files (default: property ticklake.sort, else as they come)"},
+    FILE_SIZE,
+    MEMORY,
+    {0}};
+const cli_option cli_table_merge_options[] = {
+    {"keys", 0, CLI_TEXT, AT(table.keys), "A,B,...", "columns whose equal values make two rows one"}, {0}};
+const cli_option cli_table_replace_options[] = {WHERE("what the rows stand for (default: the partitions they touch)"), {0}};
+const cli_option cli_table_where_option[] = {WHERE("SQL: the rows that go"), MEMORY, {0}};
+const cli_option cli_table_columns_option[] = {COLUMNS("of the new columns; rows that are there get NULL"), {0}};
+const cli_option cli_table_create_options[] = {
+    COLUMNS("e.g. \"symbol VARCHAR NOT NULL, timestamp TIMESTAMPTZ\""),
+    {"from", 0, CLI_TEXT, AT(table.from), "FILE|QUERY", "take the columns of this, no rows"},
+    {"format", 0, CLI_LIST, AT(table.formats), "delta|iceberg|table|csv|json", "of the table (default delta); of the output"},
+    {"faces", 0, CLI_WORD, AT(table.faces), "delta|iceberg|delta,iceberg", "the same files under one or both logs"},
+    {"partition-by", 0, CLI_TEXT, AT(table.partition_by), "A,month(B),...", "columns, or year month day bucket(N,A) of one"},
+    {"property", 0, CLI_LIST, AT(table.properties), "KEY=VALUE", "may be given several times"},
+    {"name", 0, CLI_TEXT, AT(table.name), "NAME", "of the table, in its log"},
+    {0}};
+const cli_option cli_table_property_option[] = {
+    {"property", 0, CLI_LIST, AT(table.properties), "KEY=VALUE", "KEY alone removes it; may be given several times"}, {0}};
+const cli_option cli_table_at_options[] = {
+    {"version", 0, CLI_TEXT, AT(table.version), "N", "as history shows it (Iceberg: the snapshot)"},
+    {"timestamp", 0, CLI_TEXT, AT(table.timestamp), "TIME", "the newest version at or before it; without a zone UTC"},
+    {0}};
+const cli_option cli_table_face_option[] = {
+    {"face", 0, CLI_WORD, AT(table.face), "delta|iceberg", "of a table with two: that one's versions (default: Delta's)"}, {0}};
+const cli_option cli_table_limit_option[] = {{"limit", 0, CLI_SIZE, AT(table.limit), "N", "the newest N versions"}, {0}};
+const cli_option cli_table_optimize_options[] = {WHERE("only these partitions"), FILE_SIZE, MEMORY, {0}};
+const cli_option cli_table_zorder_options[] = {
+    {"by", 0, CLI_TEXT, AT(table.by), "A,B,...", "columns that readers filter by"}, {0}};
+const cli_option cli_table_vacuum_options[] = {
+    {"retain", 0, CLI_DURATION_NS, AT(table.retain_ns), "TIME", "files younger than this stay (default 168h)"},
+    {"force", 0, CLI_FLAG, AT(table.force), NULL, "retain less than 168h: nobody else reads or writes the table now"},
+    DRY_RUN("list what would be deleted"),
+    {0}};
+const cli_option cli_table_expire_options[] = {
+    {"older-than", 0, CLI_DURATION_NS, AT(table.older_than_ns), "TIME", "versions older than this are forgotten, e.g. 30d"},
+    {"keep", 0, CLI_COUNT, AT(table.keep), "N", "the newest that stay whatever their age (default 1)"},
+    DRY_RUN("count what would be forgotten"),
+    {0}};
+const cli_option cli_table_output_option[] = {{"format", 0, CLI_WORD, AT(format), "table|csv|json", "of the output (default table)"}, {0}};
+
 typedef bool (*option_visitor)(const cli_option *option, void *user);
 
 static const cli_option *each_option(const cli_command *command, option_visitor stop_at, void *user) {
@@ -140,6 +195,12 @@ static bool one_of(const char *words, const char *text) {
   return false;
 }
 
+static bool add_to(cli_list *list, const char *allowed, const char *text) {
+  if (list->count + 1 == sizeof list->items / sizeof *list->items || (strchr(allowed, '|') && !one_of(allowed, text))) return false;
+  list->items[list->count++] = text;
+  return true;
+}
+
 static bool store(const cli_option *option, const char *text, cli_args *args) {
   void *target = (char *)args + option->offset;
   int64_t number = 0;
@@ -150,6 +211,7 @@ static bool store(const cli_option *option, const char *text, cli_args *args) {
       *(const char **)target = text;
       return true;
     case CLI_TEXT: *(const char **)target = text; return true;
+    case CLI_LIST: return add_to(target, option->value, text);
     case CLI_NUMBER:
     case CLI_COUNT:
       if (!parse_size(text, &number) || number > INT32_MAX || (!number && option->type == CLI_COUNT)) return false;
@@ -230,6 +292,30 @@ void cli_print_help(const cli_command *command) {
   if (command->example) printf("\nexample: %s\n", command->example);
 }
 
+static int first_word(const cli_command *command) { return (int)strcspn(command->name, " "); }
+static const char *second_word(const cli_command *command) { return command->name[first_word(command)] ? command->name + first_word(command) + 1 : NULL; }
+
+/* The first of the commands that begin with this word? */
+static bool begins_group(const cli_command *commands, size_t i) {
+  for (size_t before = 0; before < i; before++)
+    if (first_word(&commands[before]) == first_word(&commands[i]) && !strncmp(commands[before].name, commands[i].name, (size_t)first_word(&commands[i])))
+      return false;
+  return true;
+}
+
+/* The second words after the first word of commands[i], each after a blank; false when there are none. */
+static bool print_verbs(const cli_command *commands, size_t count, size_t i, const char *before) {
+  bool any = false;
+  for (size_t other = 0; other < count; other++) {
+    if (!second_word(&commands[other]) || first_word(&commands[other]) != first_word(&commands[i]) ||
+        strncmp(commands[other].name, commands[i].name, (size_t)first_word(&commands[i])) != 0)
+      continue;
+    printf("%s%s", any ? " " : before, second_word(&commands[other]));
+    any = true;
+  }
+  return any;
+}
+
 static bool print_bash_word(const cli_option *option, void *user) {
   (void)user;
   printf(" --%s", option->name);
@@ -238,12 +324,20 @@ static bool print_bash_word(const cli_option *option, void *user) {
 
 static void print_bash(const cli_command *commands, size_t count) {
   printf("# bash completion for ticklake, made from its option tables\n_ticklake() {\n"
-         "  local cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}\n"
+         "  local cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} verbs=\n"
          "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W '");
-  for (size_t i = 0; i < count; i++) printf("%s%.*s", i ? " " : "", (int)strcspn(commands[i].name, " "), commands[i].name);
+  for (size_t i = 0; i < count; i++)
+    if (begins_group(commands, i)) printf("%s%.*s", i ? " " : "", first_word(&commands[i]), commands[i].name);
   printf("' -- \"$cur\"))\n    return\n  fi\n  case $verb in\n");
   for (size_t i = 0; i < count; i++) {
-    printf("    %.*s) COMPREPLY=($(compgen -f -W '", (int)strcspn(commands[i].name, " "), commands[i].name);
+    char before[64];
+    snprintf(before, sizeof before, "    %.*s) verbs='", first_word(&commands[i]), commands[i].name);
+    if (begins_group(commands, i) && print_verbs(commands, count, i, before)) printf("' ;;\n");
+  }
+  printf("  esac\n  if [ \"$verbs\" ]; then\n    if [ \"$COMP_CWORD\" -eq 2 ]; then\n      COMPREPLY=($(compgen -W \"$verbs\" -- \"$cur\"))\n"
+         "      return\n    fi\n    verb=\"$verb ${COMP_WORDS[2]}\"\n  fi\n  case $verb in\n");
+  for (size_t i = 0; i < count; i++) {
+    printf("    '%s') COMPREPLY=($(compgen -f -W '", commands[i].name);
     each_option(&commands[i], print_bash_word, NULL);
     printf("' -- \"$cur\")) ;;\n");
   }
@@ -264,15 +358,23 @@ static bool print_zsh_word(const cli_option *option, void *user) {
 }
 
 static void print_zsh(const cli_command *commands, size_t count) {
-  printf("#compdef ticklake\n# made from ticklake's option tables\n_ticklake() {\n  local -a verbs options\n  verbs=(\n");
+  printf("#compdef ticklake\n# made from ticklake's option tables\n_ticklake() {\n  local -a verbs options\n  local verb=$words[2]\n  verbs=(\n");
   for (size_t i = 0; i < count; i++) {
-    printf("    '%s:", commands[i].name);
+    if (!begins_group(commands, i)) continue;
+    printf("    '%.*s:", first_word(&commands[i]), commands[i].name);
     print_quoted(commands[i].summary, "':");
     printf("'\n");
   }
-  printf("  )\n  if (( CURRENT == 2 )); then _describe verb verbs; return; fi\n  case $words[2] in\n");
+  printf("  )\n  if (( CURRENT == 2 )); then _describe verb verbs; return; fi\n  case $verb in\n");
   for (size_t i = 0; i < count; i++) {
-    printf("    %.*s)\n      options=(\n", (int)strcspn(commands[i].name, " "), commands[i].name);
+    char before[64];
+    snprintf(before, sizeof before, "    %.*s)\n      verbs=(", first_word(&commands[i]), commands[i].name);
+    if (begins_group(commands, i) && print_verbs(commands, count, i, before))
+      printf(")\n      if (( CURRENT == 3 )); then _describe verb verbs; return; fi\n      verb=\"$verb $words[3]\" ;;\n");
+  }
+  printf("  esac\n  case $verb in\n");
+  for (size_t i = 0; i < count; i++) {
+    printf("    '%s')\n      options=(\n", commands[i].name);
     each_option(&commands[i], print_zsh_word, NULL);
     printf("      )\n      _arguments $options '*:argument:_files' ;;\n");
   }
@@ -280,25 +382,36 @@ static void print_zsh(const cli_command *commands, size_t count) {
 }
 
 static bool print_fish_word(const cli_option *option, void *user) {
-  printf("complete -c ticklake -n '__fish_seen_subcommand_from %s' -l %s%s -d '", (const char *)user, option->name,
-         option->type == CLI_FLAG ? "" : " -r");
+  printf("complete -c ticklake -n '%s' -l %s%s -d '", (const char *)user, option->name, option->type == CLI_FLAG ? "" : " -r");
   print_quoted(option->help, "'");
   printf("'\n");
   return false;
 }
 
+static void print_fish(const cli_command *commands, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const cli_command *c = &commands[i];
+    char condition[160];
+    if (begins_group(commands, i)) {
+      printf("complete -c ticklake -n __fish_use_subcommand -a %.*s -d '", first_word(c), c->name);
+      print_quoted(c->summary, "'");
+      printf("'\n");
+    }
+    if (second_word(c)) {
+      printf("complete -c ticklake -n '__fish_seen_subcommand_from %.*s' -a %s -d '", first_word(c), c->name, second_word(c));
+      print_quoted(c->summary, "'");
+      printf("'\n");
+    }
+    snprintf(condition, sizeof condition, "__fish_seen_subcommand_from %.*s%s%s", first_word(c), c->name,
+             second_word(c) ? "; and __fish_seen_subcommand_from " : "", second_word(c) ? second_word(c) : "");
+    each_option(c, print_fish_word, condition);
+  }
+}
+
 void cli_print_completion(const char *shell, const cli_command *commands, size_t count) {
   if (!strcmp(shell, "bash")) print_bash(commands, count);
   if (!strcmp(shell, "zsh")) print_zsh(commands, count);
-  if (strcmp(shell, "fish") != 0) return;
-  for (size_t i = 0; i < count; i++) {
-    char verb[32];
-    snprintf(verb, sizeof verb, "%.*s", (int)strcspn(commands[i].name, " "), commands[i].name);
-    printf("complete -c ticklake -n __fish_use_subcommand -a %s -d '", verb);
-    print_quoted(commands[i].summary, "'");
-    printf("'\n");
-    each_option(&commands[i], print_fish_word, verb);
-  }
+  if (!strcmp(shell, "fish")) print_fish(commands, count);
 }
 
 static void print_roff(const char *text) { /* a leading dot or quote is a request; dashes are minus signs */
@@ -331,7 +444,8 @@ static bool print_man_option(const cli_option *option, void *user) {
 void cli_print_man(const cli_command *commands, size_t count) {
   printf(".TH TICKLAKE 1 \"\" \"ticklake %s\" \"User Commands\"\n.SH NAME\nticklake \\- a market\\-data lake engine\n"
          ".SH SYNOPSIS\n.B ticklake\n.I command\n[arguments] [options]\n.SH DESCRIPTION\n"
-         "Pulls historical market data from vendor APIs into Parquet lakes: planned, resumable, proven complete.\n"
+         "Pulls historical market data from vendor APIs into lakes of Parquet files and of Delta Lake and Iceberg tables: planned, "
+         "resumable, proven complete.\n"
          ".SH COMMANDS\n", tl_version());
   for (size_t i = 0; i < count; i++) {
     printf(".SS \"ticklake ");
@@ -354,8 +468,9 @@ void cli_print_man(const cli_command *commands, size_t count) {
     }
   }
   printf(".SH EXIT STATUS\n0 all done, 1 the run failed, 2 usage or configuration, 3 some symbols failed, "
-         "130 and 143 stopped by a signal after committing what was whole. audit: 0 sound, 1 not.\n"
-         ".SH ENVIRONMENT\nTICKLAKE_LAKE, TICKLAKE_ALPACA_ENDPOINT, APCA_API_KEY_ID, APCA_API_SECRET_KEY, TICKLAKE_OS\n"
+         "130 and 143 stopped by a signal after committing what was whole. audit and table verify: 0 sound, 1 not.\n"
+         ".SH ENVIRONMENT\nTICKLAKE_LAKE, TICKLAKE_ALPACA_ENDPOINT, APCA_API_KEY_ID, APCA_API_SECRET_KEY, TICKLAKE_OS, "
+         "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE\n"
          ".SH FILES\nsettings.ini, config/config.ini: settings; LAKE/_ticklake/: the ledger; LAKE/rejects/: rows that broke "
          "their contract\n");
 }

@@ -78,4 +78,5 @@ typedef int (*tl_write_fn)(void *user, const char *data, size_t len);
 #include "ticklake/arrow.h"
 #include "ticklake/import.h"
 #include "ticklake/read.h"
+#include "ticklake/table.h"
 #endif

@@ -1,6 +1,7 @@
 /* api.c - libticklake: include/ticklake/ onto run/. Thin: checks of the struct sizes, and nothing else. */
 #include <string.h>
 
+#include "api/options.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/suggest.h"
@@ -14,15 +15,6 @@ struct tl_lake {
 const char *tl_version(void) { return TICKLAKE_VERSION; }
 
 const char *tl_nearest_word(const char *typed, const char *const *words, size_t count) { return tl_suggest(typed, words, count); }
-
-/* Every option struct begins with its size. A caller built against an older header gives fewer members: the others are
- * zero, which means the default; so does NULL. */
-static void take_options(void *into, size_t size, const void *given) {
-  memset(into, 0, size);
-  if (!given) return;
-  size_t given_size = *(const size_t *)given;
-  memcpy(into, given, given_size < size ? given_size : size);
-}
 
 static tl_status level_of(const char *name, tl_log_level *out, tl_error *err) {
   static const char *const names[] = {"error", "warn", "info", "debug", "trace"};
@@ -40,7 +32,7 @@ static tl_status level_of(const char *name, tl_log_level *out, tl_error *err) {
 
 tl_status tl_log_configure(const tl_log_options *given, tl_error *err) {
   tl_log_options o;
-  take_options(&o, sizeof o, given);
+  tl_take_options(&o, sizeof o, given);
   tl_log_level level = TL_LOG_WARN, file_level = TL_LOG_INFO;
   tl_status st = o.stderr_level ? level_of(o.stderr_level, &level, err) : TL_OK;
   if (!st && o.file_level) st = level_of(o.file_level, &file_level, err);
@@ -53,7 +45,7 @@ tl_status tl_log_configure(const tl_log_options *given, tl_error *err) {
 
 tl_status tl_lake_open(const tl_lake_options *given, tl_lake **out, tl_error *err) {
   tl_lake_options o;
-  take_options(&o, sizeof o, given);
+  tl_take_options(&o, sizeof o, given);
   tl_lake *lake = tl_calloc(1, sizeof *lake);
   if (!lake) return tl_fail(err, TL_ENOMEM, "cannot open a lake");
   tl_status st = tl_run_lake_init(&lake->run, o.path, o.config_file, err);
@@ -78,7 +70,7 @@ tl_import_options tl_import_options_default(void) {
 
 tl_status tl_lake_import(tl_lake *lake, const tl_import_options *given, tl_import_result **out, tl_error *err) {
   tl_import_options o;
-  take_options(&o, sizeof o, given);
+  tl_take_options(&o, sizeof o, given);
   tl_run_result *result = NULL;
   tl_status st = tl_run_import(&lake->run, &o, &result, err);
   if (out) *out = (tl_import_result *)result;
@@ -88,7 +80,7 @@ tl_status tl_lake_import(tl_lake *lake, const tl_import_options *given, tl_impor
 
 tl_status tl_lake_update(tl_lake *lake, const tl_import_options *given, tl_import_result **out, tl_error *err) {
   tl_import_options o;
-  take_options(&o, sizeof o, given);
+  tl_take_options(&o, sizeof o, given);
   tl_run_result *result = NULL;
   tl_status st = tl_run_update(&lake->run, &o, &result, err);
   if (out) *out = (tl_import_result *)result;
@@ -106,7 +98,7 @@ void tl_import_result_free(tl_import_result *result) { tl_run_result_free((tl_ru
 
 tl_status tl_lake_plan(tl_lake *lake, const tl_import_options *given, bool json, tl_write_fn write, void *user, tl_error *err) {
   tl_import_options o;
-  take_options(&o, sizeof o, given);
+  tl_take_options(&o, sizeof o, given);
   return tl_run_plan(&lake->run, &o, json, write, user, err);
 }
 
@@ -125,7 +117,7 @@ tl_status tl_lake_audit(tl_lake *lake, const char *kind, const char *symbols, bo
 
 tl_status tl_lake_adopt(tl_lake *lake, const tl_import_options *given, tl_audit_fn each, void *user, tl_error *err) {
   tl_import_options o;
-  take_options(&o, sizeof o, given);
+  tl_take_options(&o, sizeof o, given);
   return tl_run_adopt(&lake->run, &o, each, user, err);
 }
 
@@ -139,21 +131,21 @@ tl_status tl_lake_index_load(tl_lake *lake, const char *name, tl_index_fn each, 
 
 tl_status tl_lake_doctor(tl_lake *lake, const tl_import_options *given, tl_doctor_fn each, void *user, bool *ok, tl_error *err) {
   tl_import_options o;
-  take_options(&o, sizeof o, given);
+  tl_take_options(&o, sizeof o, given);
   return tl_run_doctor(&lake->run, &o, each, user, ok, err);
 }
 
 tl_status tl_lake_read(tl_lake *lake, const tl_read_options *given, struct ArrowArrayStream *out, tl_error *err) {
   tl_read_options o;
-  take_options(&o, sizeof o, given);
+  tl_take_options(&o, sizeof o, given);
   return tl_run_read(&lake->run, &o, out, err);
 }
 
 tl_status tl_lake_read_to(tl_lake *lake, const tl_read_options *given, const tl_output *output, int64_t *rows, tl_error *err) {
   tl_read_options o;
   tl_output to;
-  take_options(&o, sizeof o, given);
-  take_options(&to, sizeof to, output);
+  tl_take_options(&o, sizeof o, given);
+  tl_take_options(&to, sizeof to, output);
   return tl_run_read_to(&lake->run, &o, &to, rows, err);
 }
 
@@ -163,7 +155,7 @@ tl_status tl_lake_sql(tl_lake *lake, const char *query, struct ArrowArrayStream 
 
 tl_status tl_lake_sql_to(tl_lake *lake, const char *query, const tl_output *output, int64_t *rows, tl_error *err) {
   tl_output to;
-  take_options(&to, sizeof to, output);
+  tl_take_options(&to, sizeof to, output);
   return tl_run_sql_to(&lake->run, query, &to, rows, err);
 }
 

@@ -8,6 +8,7 @@
 #include "ledger/ledger.h"
 #include "run/job.h"
 #include "serve/serve.h"
+#include "serve/sources.h"
 
 /* As the ledger says; a lake without one (a folder of files made by others) is recognised by its files. */
 tl_status tl_run_layout(tl_run_lake *lake, tl_layout *out, tl_error *err) {
@@ -96,8 +97,15 @@ tl_status tl_run_sql(tl_run_lake *lake, const char *query, struct ArrowArrayStre
     if (err) *err = none;
     return st;
   }
+  tl_sources *sources = NULL;
+  tl_buf sql = {0};
   st = tl_engine_open(NULL, &engine, err);
-  if (!st) st = tl_sql_open(engine, lake->store, layout, query, out, err);
+  if (!st) st = tl_sources_open(engine, lake->settings, NULL, &sources, err);
+  if (!st) st = tl_sources_expand(sources, query, &sql, err);
+  if (!st) st = tl_sql_open(engine, lake->store, layout, sql.data ? sql.data : "", out, err);
+  tl_buf_deinit(&sql);
+  if (!st) return tl_sources_keep(out, sources, engine, err); /* files of S3 tables live as long as the rows */
+  tl_sources_close(sources);
   tl_engine_close(engine);
   return st;
 }

@@ -11,7 +11,12 @@ import harness
 
 GOLDEN = pathlib.Path(__file__).parent / "help.txt"
 COMMANDS = ["import", "plan", "update", "read", "sql", "symbols", "range", "coverage", "gaps", "audit", "adopt", "index", "simulate", "doctor", "version",
-            "data import-api"]
+            "data import-api", "table"]
+VERBS = {"create": ["--columns", "--from", "--format", "--faces", "--partition-by", "--property", "--name"], "append": ["--from", "--txn", "--add-columns", "--widen"],
+         "merge": ["--from", "--keys", "--txn"], "replace": ["--from", "--where"], "delete": ["--where"], "add-columns": ["--columns"], "set-properties": ["--property"],
+         "describe": ["--version", "--timestamp", "--face"], "schema": [], "history": ["--limit", "--face"], "restore": ["--version", "--timestamp"], "optimize": ["--where", "--file-size"],
+         "zorder": ["--by", "--where"], "vacuum": ["--retain", "--dry-run", "--force"], "checkpoint": [], "expire": ["--older-than", "--keep", "--dry-run"], "verify": []}
+COMMANDS += [f"table {verb}" for verb in VERBS]
 COMMON = ["--lake", "--config", "--log-file", "--log-level", "--json", "--quiet", "--help"]
 IMPORT = ["--provider", "--endpoint", "--layout", "--feed", "--adjustment", "--threads", "--rate", "--max-memory", "--bar", "--conditions", "--refresh",
           "--page-limit", "--pages-per-unit", "--retries", "--connect-timeout", "--read-timeout", "--asof", "--on-error", "--allow-http", "--partitioning"]
@@ -31,7 +36,7 @@ def test_help_is_what_was_agreed(home):
     assert text == GOLDEN.read_text()
 
 
-@pytest.mark.parametrize("command,options", [*[(c, COMMON) for c in COMMANDS if c != "simulate"], *[(c, IMPORT) for c in ("import", "plan", "data import-api")], ("update", ["--endpoint", "--threads", "--rate", "--refresh", "--look-back"]),
+@pytest.mark.parametrize("command,options", [*[(c, COMMON) for c in COMMANDS if c not in ("simulate", "table")], *[(f"table {v}", [*o, "--format"]) for v, o in VERBS.items()], *[(c, IMPORT) for c in ("import", "plan", "data import-api")], ("update", ["--endpoint", "--threads", "--rate", "--refresh", "--look-back"]),
                                              ("read", ["--session", "--tz", "--columns", "--format", "--output", "--limit"]), ("sql", ["--format", "--output"]),
                                              ("audit", ["--repair"]), ("simulate", SIMULATE)])
 def test_the_published_options_are_there(command, options, home):
@@ -74,10 +79,11 @@ def test_the_man_page_names_every_command_and_option(home, tmp_path):
 def test_completions_name_every_command(shell, home, tmp_path):
     text = home.ok("__completion", shell).stdout
     for command in COMMANDS:
-        assert re.search(rf"\b{command.split()[0]}\b", text)
+        assert all(re.search(rf"(?<![\w-]){word}(?![\w-])", text) for word in command.split())
     assert "page-limit" in text
     if shell == "bash":
         script = tmp_path / "completion"
         script.write_text(text)
-        probe = f". {script}; COMP_WORDS=(ticklake im); COMP_CWORD=1; _ticklake; echo ${{COMPREPLY[*]}}; COMP_WORDS=(ticklake import --pag); COMP_CWORD=2; _ticklake; echo ${{COMPREPLY[*]}}"
-        assert subprocess.run(["bash", "-c", probe], capture_output=True, text=True).stdout.split("\n")[:2] == ["import", "--page-limit --pages-per-unit"]
+        probe = f". {script}; COMP_WORDS=(ticklake im); COMP_CWORD=1; _ticklake; echo ${{COMPREPLY[*]}}; COMP_WORDS=(ticklake import --pag); COMP_CWORD=2; _ticklake; echo ${{COMPREPLY[*]}}; " \
+                "COMP_WORDS=(ticklake table ex); COMP_CWORD=2; _ticklake; echo ${COMPREPLY[*]}; COMP_WORDS=(ticklake table vacuum --dr); COMP_CWORD=3; _ticklake; echo ${COMPREPLY[*]}"
+        assert subprocess.run(["bash", "-c", probe], capture_output=True, text=True).stdout.split("\n")[:4] == ["import", "--page-limit --pages-per-unit", "expire", "--dry-run"]

@@ -447,6 +447,29 @@ def test_upload_that_ends_badly(minio, bucket, large, what):
     assert minio.list(bucket) == ({"lake/big": 40 << 20} if status == OK else {"lake/big": 6} if what == "another is first" else {})
 
 
+@pytest.mark.parametrize("size,most", [(100, 4), (20 << 20, 10)])
+def test_a_crash_at_any_request_leaves_whole_objects(minio, bucket, tmp_path, size, most):
+    """The process ends right before and right after its n-th request; the object is whole or not there, the next put is not in the way."""
+    path = tmp_path / "in"
+    path.write_bytes(random.Random(size).randbytes(size))
+    put, ended = f"putfile\t{{}}\t{path}\tabsent\t\n", 0
+    for action in ("exit-before", "exit-after"):
+        for n in range(1, 100):
+            key = f"{action}-{n}"
+            environment = os.environ | minio.environment() | {"TICKLAKE_FAULT": f"net:{n}:{action}"}
+            run = subprocess.run([TOOL, f"s3://{bucket}/lake"], input=put.format(key), env=environment, text=True, capture_output=True)
+            there = minio.list(bucket, f"lake/{key}").get(f"lake/{key}")
+            assert there in (None, size)
+            with Tool(f"s3://{bucket}/lake", minio.environment()) as tool:
+                assert tool.ask("putfile", key, path, "absent", "")[0] == (OK if there is None else ECONFLICT)
+            assert minio.get(bucket, f"lake/{key}") == path.read_bytes()
+            if run.returncode == 0:
+                break
+            assert run.returncode == 99
+            ended += 1
+    assert ended >= 2 * most
+
+
 # ---- answers that get lost ----
 
 
@@ -510,6 +533,40 @@ def test_a_store_without_metadata_is_compared_by_bytes(minio, bucket, same):
 
     with Proxy(minio, rule) as proxy, through(proxy, bucket) as tool:
         assert tool.put("k", "bytes", "absent")[0] == (OK if same else ECONFLICT)
+
+
+def test_a_log_over_a_lossy_line_is_exact(minio, bucket):
+    """8 processes commit 15 entries each to the next free name, while a third of all requests or answers is lost: each
+    acknowledged entry is there once, nothing else is, and the names have no gap."""
+    dice = random.Random(11)
+    acknowledged, wrong = [], []
+
+    def write(writer, tool):
+        name = 0
+        for i in range(15):
+            entry = f"writer {writer} entry {i}"
+            while True:
+                status, fields = tool.put(f"log/{name:03d}", entry, "absent")
+                if status not in (OK, ECONFLICT):
+                    wrong.append(fields)
+                    return
+                if status == OK:
+                    acknowledged.append((name, entry))
+                    break
+                name += 1
+
+    with Proxy(minio, lambda r: None if r.is_probe else dice.choice(["lose", "drop", None, None, None, ("forge", *error(503, "SlowDown"))])) as proxy:
+        tools = [through(proxy, bucket) for _ in range(8)]
+        threads = [threading.Thread(target=write, args=pair) for pair in enumerate(tools)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        for t in tools:
+            t.close()
+    assert not wrong
+    there = {int(k[-3:]): minio.get(bucket, k).decode() for k in minio.list(bucket, "lake/log/")}
+    assert there == dict(acknowledged) and len(acknowledged) == 120 and sorted(there) == list(range(120))
 
 
 def test_match_after_a_lost_answer(minio, bucket):

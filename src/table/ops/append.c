@@ -19,8 +19,23 @@ void tl_staged_deinit(tl_staged *staged) {
   *staged = (tl_staged){0};
 }
 
+typedef struct part_reader {
+  tl_staged *staged;
+  const tl_partitioning *partitioning;
+} part_reader;
+
+static tl_status take_text(const part_reader *reader, size_t p, tl_cell cell, char **out, tl_error *err) {
+  const void *nul = cell.text ? memchr(cell.text, 0, cell.len) : NULL;
+  if (nul)
+    return tl_fail(err, TL_EUSAGE, "partition column '%s' holds '%.60s' and a NUL behind it, which no path can", reader->partitioning->items[p].name, cell.text);
+  if (cell.text && !(*out = tl_strndup(cell.text, cell.len))) return tl_fail(err, TL_ENOMEM, "cannot hold a partition");
+  return TL_OK;
+}
+
 static tl_status take_part(void *to, const tl_cell *cells, size_t count, tl_error *err) {
-  tl_staged *staged = to;
+  const part_reader *reader = to;
+  tl_staged *staged = reader->staged;
+  tl_status st = TL_OK;
   int64_t last = 0;
   if (staged->count == staged->capacity) {
     size_t capacity = staged->capacity ? staged->capacity * 2 : 16;
@@ -33,10 +48,8 @@ static tl_status take_part(void *to, const tl_cell *cells, size_t count, tl_erro
   *part = (tl_staged_part){.texts = tl_calloc(staged->text_count + 1, sizeof *part->texts)};
   if (!part->texts) return tl_fail(err, TL_ENOMEM, "cannot hold a partition");
   staged->count++;
-  for (size_t p = 0; p < staged->text_count; p++) {
-    if (cells[p].text && memchr(cells[p].text, 0, cells[p].len)) return tl_fail(err, TL_EUSAGE, "a partition column holds a text with a NUL in it");
-    if (cells[p].text && !(part->texts[p] = tl_strndup(cells[p].text, cells[p].len))) return tl_fail(err, TL_ENOMEM, "cannot hold a partition");
-  }
+  for (size_t p = 0; !st && p < staged->text_count; p++) st = take_text(reader, p, cells[p], &part->texts[p], err);
+  if (st) return st;
   if (tl_number_i64(cells[count - 3].text, cells[count - 3].len, &part->first) != TL_NUMBER_OK ||
       tl_number_i64(cells[count - 2].text, cells[count - 2].len, &last) != TL_NUMBER_OK ||
       tl_number_i64(cells[count - 1].text, cells[count - 1].len, &part->rows) != TL_NUMBER_OK || last - part->first + 1 != part->rows)
@@ -61,7 +74,7 @@ tl_status tl_stage(tl_work *work, const char *select, tl_staged *out, tl_error *
     tl_sql_add(&sql, "CAST(min(rowid) AS VARCHAR), CAST(max(rowid) AS VARCHAR), CAST(count(*) AS VARCHAR) FROM \"tl#src\"");
     for (size_t p = 0; p < work->partition_count; p++) tl_sql_addf(&sql, "%s\"tl#p%zu\"", p ? ", " : " GROUP BY ", p);
     tl_sql_add(&sql, " HAVING count(*) > 0 ORDER BY min(rowid)");
-    st = tl_sql_rows(&sql, work->relation->link, take_part, out);
+    st = tl_sql_rows(&sql, work->relation->link, take_part, &(part_reader){out, &work->snapshot->partitioning});
   }
   tl_sql_deinit(&sql);
   if (st) tl_staged_deinit(out);

@@ -343,8 +343,10 @@ static void add_finished(const tl_work *work, const givens *rows, tl_sql *sql) {
 static void add_texts(const tl_work *work, tl_sql *sql) {
   const tl_partitioning *partitioning = &work->snapshot->partitioning;
   for (size_t p = 0; p < partitioning->count; p++) {
+    const tl_partition_field *field = &partitioning->items[p];
     tl_sql_add(sql, ", ");
-    tl_ops_partition_sql(sql, &work->fields, &partitioning->items[p]);
+    if (field->column >= 0 && field->column != field->source) tl_sql_name(sql, work->fields.items[field->column].name); /* filled already */
+    else tl_ops_partition_sql(sql, &work->fields, field);
     tl_sql_addf(sql, " AS \"tl#p%zu\"", p);
   }
 }

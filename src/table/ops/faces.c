@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "market/number.h"
 #include "table/ops/ops.h"
 
@@ -54,7 +55,9 @@ static bool derived(const tl_snapshot *delta, size_t field) {
 }
 
 static bool same_type(const tl_field *a, const tl_field *b) {
-  return a->type == b->type && a->element == b->element && a->precision == b->precision && a->scale == b->scale;
+  bool list = a->type == TL_FIELD_LIST;
+  if (a->type != b->type || (list && a->element != b->element)) return false;
+  return (list ? a->element : a->type) != TL_FIELD_DECIMAL || (a->precision == b->precision && a->scale == b->scale);
 }
 
 static bool wider(const tl_field *a, const tl_field *b) {
@@ -436,6 +439,6 @@ tl_status tl_faces_commit(tl_relation *relation, const tl_edit *edit, tl_committ
   if (st || relation->face_count < 2) return st;
   TL_FAULT_STEP();
   tl_error why = {0};
-  if (level(relation, edit, &why)) tl_ops_warn("version %" PRId64 " is committed to Delta, and not yet to Iceberg: %s", out->version, why.message);
+  if (level(relation, edit, &why)) tl_log(TL_LOG_WARN, "version %" PRId64 " is committed to Delta, and not yet to Iceberg: %s", out->version, why.message);
   return TL_OK;
 }

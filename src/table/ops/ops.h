@@ -209,7 +209,6 @@ tl_status tl_work_rewrite_all(tl_work *work, tl_error *err);
 /* What COPY counted -> bounds that are sound, or none. */
 tl_status tl_ops_file_stats(const tl_fields *fields, const tl_copied *copied, tl_file_stats *out, tl_error *err);
 void tl_ops_remove_folder(const char *folder); /* with all that is in it; what cannot be removed stays */
-void tl_ops_warn(const char *format, ...) TL_PRINTF(1, 2);
 /* A failure of DuckDB that is a refusal of ours (error('column ...')) becomes TL_EUSAGE. */
 tl_status tl_ops_refusal(tl_status st, tl_error *err);
 

@@ -186,13 +186,16 @@ const char *tl_ops_transform_name(tl_transform transform) {
 }
 
 static void time_text(tl_sql *sql, const tl_field *field, const char *format) {
-  tl_sql_add(sql, "CASE WHEN ");
+  const char *type = field->type == TL_FIELD_DATE ? "DATE" : "TIMESTAMP";
+  tl_sql_add(sql, "CASE WHEN CAST(");
   tl_sql_name(sql, field->name);
-  tl_sql_add(sql, " IS NULL THEN NULL WHEN year(TRY_CAST(");
+  tl_sql_addf(sql, " AS %s) >= %s '0001-01-01' AND CAST(", type, type);
   tl_sql_name(sql, field->name);
-  tl_sql_add(sql, " AS TIMESTAMP)) BETWEEN 1 AND 9999 THEN strftime(CAST(");
+  tl_sql_addf(sql, " AS %s) < %s '10000-01-01' THEN strftime(CAST(", type, type);
   tl_sql_name(sql, field->name);
-  tl_sql_addf(sql, " AS TIMESTAMP), '%s') ELSE error('column ''' || ", format);
+  tl_sql_addf(sql, " AS %s), '%s') WHEN ", type, format);
+  tl_sql_name(sql, field->name);
+  tl_sql_add(sql, " IS NOT NULL THEN error('column ''' || ");
   tl_sql_value(sql, field->name, strlen(field->name));
   tl_sql_add(sql, " || ''' holds a time that cannot name a partition: ' || CAST(");
   tl_sql_name(sql, field->name);

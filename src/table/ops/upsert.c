@@ -423,12 +423,12 @@ static tl_status plan(merging *m, const merge_request *request, tl_error *err) {
   if (!st && !m->key_count) st = tl_fail(err, TL_EUSAGE, "a merge needs the columns that are the key");
   m->decided = !st && keys_decide(m);
   if (!st) st = stage_rows(m, select.buf.data, err);
-  if (!st) st = find_candidates(m, err);
+  tl_sql_deinit(&select);
+  if (st || !m->staged.rows) return st;
+  st = find_candidates(m, err);
   if (!st) st = make_match(m, err);
   if (!st) st = read_removed(m, err);
-  if (!st) st = drop_unchanged(m, err);
-  tl_sql_deinit(&select);
-  return st;
+  return st ? st : drop_unchanged(m, err);
 }
 
 static tl_status commit_merge(merging *m, const tl_write *write, tl_error *err) {

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/pool.h"
 #include "base/prng.h"
 #include "table/ops/ops.h"
@@ -62,7 +63,7 @@ void tl_ops_remove_folder(const char *folder) { empty_folder(folder); }
 void tl_work_deinit(tl_work *work) {
   for (size_t i = 0; i < work->placed && !work->committing; i++)
     if (tl_store_delete(work->relation->store, work->adds[i].path, NULL))
-      tl_ops_warn("cannot remove '%s', which no version names: vacuum will", work->adds[i].path);
+      tl_log(TL_LOG_WARN, "cannot remove '%s', which no version names: vacuum will", work->adds[i].path);
   if (work->folder) {
     empty_folder(work->folder);
     char *slash = strrchr(work->folder, '/');
@@ -523,7 +524,7 @@ tl_status tl_ops_attempts(tl_relation *relation, tl_attempt attempt, const void 
   changed->attempts += lost;
   if (changed->version >= 0 || changed->already) {
     tl_error why = {0};
-    if (tl_relation_reload(relation, &why)) tl_ops_warn("the commit is done, but the table cannot be read again: %s", why.message);
+    if (tl_relation_reload(relation, &why)) tl_log(TL_LOG_WARN, "the commit is done, but the table cannot be read again: %s", why.message);
   }
   return TL_OK;
 }

@@ -46,12 +46,12 @@ static void merge_body_of(table_fixture *t, const char *partition_by) {
   assert_int_equal(t->changed.version, -1);
   assert_int_equal(t->changed.rows_updated + t->changed.rows_inserted, 0);
   assert_int_equal(version_of(t), version);
-  tl_error err = {0};
+  tl_error why = {0};
   tl_status st = tl_relation_merge(t->relation, &(tl_write){.rows = "SELECT symbol, timestamp, 1.0 AS close FROM truth WHERE volume = 5 UNION ALL SELECT symbol, timestamp, 2.0 FROM truth WHERE volume = 5"},
-                                   "symbol, timestamp", &t->changed, &err);
-  assert_refused(st, TL_EUSAGE, &err, "two of one key");
-  assert_refused(tl_relation_merge(t->relation, &(tl_write){.rows = "FROM src"}, "symbol, nosuch", &t->changed, &err), TL_EUSAGE, &err, "no column 'nosuch'");
-  assert_refused(tl_relation_merge(t->relation, &(tl_write){.rows = "FROM src"}, "symbol, SYMBOL", &t->changed, &err), TL_EUSAGE, &err, "named twice");
+                                   "symbol, timestamp", &t->changed, &why);
+  assert_refused(st, TL_EUSAGE, &why, "two of one key");
+  assert_refused(tl_relation_merge(t->relation, &(tl_write){.rows = "FROM src"}, "symbol, nosuch", &t->changed, &why), TL_EUSAGE, &why, "no column 'nosuch'");
+  assert_refused(tl_relation_merge(t->relation, &(tl_write){.rows = "FROM src"}, "symbol, SYMBOL", &t->changed, &why), TL_EUSAGE, &why, "named twice");
   merge_rows(t, "SELECT * FROM src WHERE false", "symbol, timestamp");
   assert_int_equal(t->changed.version, -1);
   assert_table(t, columns, "FROM truth");
@@ -126,7 +126,7 @@ static void merges_widen_and_add_columns(void **state) {
 /* ---- replace ---- */
 
 static void replace_body(table_fixture *t) {
-  tl_error err = {0};
+  tl_error why = {0};
   start_bars(t, "symbol,month(timestamp)");
   /* no condition: the partitions the rows lie in */
   MUST(tl_relation_replace(t->relation, &(tl_write){.rows = "SELECT 'a=b' AS symbol, TIMESTAMPTZ '2024-02-01 00:00:00+00' AS timestamp, 5 AS volume UNION ALL SELECT NULL, TIMESTAMPTZ '2024-01-05 00:00:00+00', 6"},
@@ -145,10 +145,10 @@ static void replace_body(table_fixture *t) {
   run_sql(t, "DELETE FROM truth WHERE volume >= 500 AND volume < 700; INSERT INTO truth SELECT 'é ✓', TIMESTAMPTZ '2024-02-01 00:00:00+00', NULL, g, NULL FROM range(500, 510) t(g)");
   assert_table(t, columns, "FROM truth");
   /* rows the condition does not select */
-  tl_status st = tl_relation_replace(t->relation, &(tl_write){.rows = "SELECT 'x' AS symbol, 5 AS volume UNION ALL SELECT 'x', NULL"}, "volume = 5", &t->changed, &err);
-  assert_refused(st, TL_EUSAGE, &err, "1 rows are not what");
-  st = tl_relation_replace(t->relation, &(tl_write){.rows = "SELECT 'x' AS symbol"}, "volume = = 5", &t->changed, &err);
-  assert_refused(st, TL_ESQL, &err, "syntax error");
+  tl_status st = tl_relation_replace(t->relation, &(tl_write){.rows = "SELECT 'x' AS symbol, 5 AS volume UNION ALL SELECT 'x', NULL"}, "volume = 5", &t->changed, &why);
+  assert_refused(st, TL_EUSAGE, &why, "1 rows are not what");
+  st = tl_relation_replace(t->relation, &(tl_write){.rows = "SELECT 'x' AS symbol"}, "volume = = 5", &t->changed, &why);
+  assert_refused(st, TL_ESQL, &why, "syntax error");
   assert_table(t, columns, "FROM truth");
 }
 static void replacements_take_out_what_the_condition_selects(void **state) {
@@ -159,7 +159,7 @@ static void replacements_take_out_what_the_condition_selects(void **state) {
 /* ---- delete ---- */
 
 static void delete_body(table_fixture *t) {
-  tl_error err = {0};
+  tl_error why = {0};
   static const char *const conditions[] = {"symbol = 'a=b'", "volume % 7 = 3", "isnan(close) AND symbol = 'é ✓'", "close > 100", "close IS NULL OR volume < 50",
                                            "symbol IS NULL AND timestamp >= '2024-01-08'", "timestamp BETWEEN TIMESTAMPTZ '2024-01-10 00:00:00+00' AND TIMESTAMPTZ '2024-01-20 00:00:00+00'"};
   start_bars(t, "symbol,month(timestamp)");
@@ -175,8 +175,8 @@ static void delete_body(table_fixture *t) {
     MUST(tl_relation_delete(t->relation, conditions[i], &t->changed, err));
     assert_int_equal(t->changed.version, -1);
   }
-  assert_refused(tl_relation_delete(t->relation, "", &t->changed, &err), TL_EUSAGE, &err, "condition");
-  assert_refused(tl_relation_delete(t->relation, "nosuch = 1", &t->changed, &err), TL_ESQL, &err, "nosuch");
+  assert_refused(tl_relation_delete(t->relation, "", &t->changed, &why), TL_EUSAGE, &why, "condition");
+  assert_refused(tl_relation_delete(t->relation, "nosuch = 1", &t->changed, &why), TL_ESQL, &why, "nosuch");
   MUST(tl_relation_delete(t->relation, "true", &t->changed, err));
   assert_table(t, columns, "FROM truth WHERE false");
   append_rows(t, "FROM truth");
@@ -190,7 +190,7 @@ static void deletions_take_rows_for_which_the_condition_is_true(void **state) {
 /* ---- versions ---- */
 
 static void versions_body(table_fixture *t) {
-  tl_error err = {0};
+  tl_error why = {0};
   tl_at at[4];
   start_bars(t, "symbol");
   at[0] = (tl_at){TL_AT_VERSION, version_of(t)};
@@ -208,9 +208,9 @@ static void versions_body(table_fixture *t) {
   assert_rows_where(t, t->relation, &at[2], NULL, "symbol, more", "SELECT symbol, NULL::INTEGER AS more FROM v0 WHERE symbol IS DISTINCT FROM 'a=b' UNION ALL SELECT 'z', 1");
   MUST(tl_relation_restore(t->relation, at[3], &t->changed, err));
   assert_int_equal(t->changed.version, -1);
-  assert_refused(tl_relation_restore(t->relation, (tl_at){TL_AT_VERSION, 12345}, &t->changed, &err), TL_ENOTFOUND, &err, "12345");
+  assert_refused(tl_relation_restore(t->relation, (tl_at){TL_AT_VERSION, 12345}, &t->changed, &why), TL_ENOTFOUND, &why, "12345");
   /* older than the oldest */
-  assert_refused(tl_relation_restore(t->relation, (tl_at){TL_AT_TIMESTAMP, 1000}, &t->changed, &err), TL_ENOTFOUND, &err, "");
+  assert_refused(tl_relation_restore(t->relation, (tl_at){TL_AT_TIMESTAMP, 1000}, &t->changed, &why), TL_ENOTFOUND, &why, "");
 }
 static void old_versions_are_read_and_restored(void **state) {
   (void)state;
@@ -220,7 +220,7 @@ static void old_versions_are_read_and_restored(void **state) {
 /* ---- optimize ---- */
 
 static void optimize_body(table_fixture *t) {
-  tl_error err = {0};
+  tl_error why = {0};
   table_create(t, bar_columns, "symbol", "timestamp");
   make_bars(t);
   for (int i = 0; i < 8; i++) {
@@ -241,9 +241,9 @@ static void optimize_body(table_fixture *t) {
   MUST(tl_relation_optimize(t->relation, &(tl_optimize){.zorder_by = "close, volume", .where = "symbol IS NOT NULL"}, &t->changed, err));
   assert_int_equal(t->changed.files_removed, 3);
   assert_table(t, columns, "FROM truth");
-  assert_refused(tl_relation_optimize(t->relation, &(tl_optimize){.where = "volume = 1"}, &t->changed, &err), TL_EUSAGE, &err, "partition columns");
-  assert_refused(tl_relation_optimize(t->relation, &(tl_optimize){.zorder_by = "nosuch"}, &t->changed, &err), TL_EUSAGE, &err, "nosuch");
-  assert_refused(tl_relation_optimize(t->relation, &(tl_optimize){.zorder_by = "close,volume,note,timestamp,symbol"}, &t->changed, &err), TL_EUSAGE, &err, "to 4 columns");
+  assert_refused(tl_relation_optimize(t->relation, &(tl_optimize){.where = "volume = 1"}, &t->changed, &why), TL_EUSAGE, &why, "partition columns");
+  assert_refused(tl_relation_optimize(t->relation, &(tl_optimize){.zorder_by = "nosuch"}, &t->changed, &why), TL_EUSAGE, &why, "nosuch");
+  assert_refused(tl_relation_optimize(t->relation, &(tl_optimize){.zorder_by = "close,volume,note,timestamp,symbol"}, &t->changed, &why), TL_EUSAGE, &why, "to 4 columns");
 }
 static void optimizing_keeps_rows_and_makes_files_fewer(void **state) {
   (void)state;
@@ -275,15 +275,15 @@ static void zorder_brings_neighbours_together(void **state) {
 /* ---- properties ---- */
 
 static void properties_body(table_fixture *t) {
-  tl_error err = {0};
+  tl_error why = {0};
   start_bars(t, NULL);
   MUST(tl_relation_set_properties(t->relation, (tl_pair[]){{"ticklake.sort", "volume DESC"}, {"ticklake.note", "hi"}}, 2, &t->changed, err));
   table_reopen(t);
   assert_string_equal(tl_snapshot_property(tl_relation_snapshot(t->relation), "ticklake.sort"), "volume DESC");
   MUST(tl_relation_set_properties(t->relation, (tl_pair[]){{"ticklake.note", NULL}}, 1, &t->changed, err));
   assert_null(tl_snapshot_property(tl_relation_snapshot(t->relation), "ticklake.note"));
-  assert_refused(tl_relation_set_properties(t->relation, (tl_pair[]){{"ticklake.sort", "nosuch"}}, 1, &t->changed, &err), TL_EUSAGE, &err, "nosuch");
-  assert_refused(tl_relation_set_properties(t->relation, (tl_pair[]){{"ticklake.faces.delta", "1"}}, 1, &t->changed, &err), TL_EUSAGE, &err, "cannot be set");
+  assert_refused(tl_relation_set_properties(t->relation, (tl_pair[]){{"ticklake.sort", "nosuch"}}, 1, &t->changed, &why), TL_EUSAGE, &why, "nosuch");
+  assert_refused(tl_relation_set_properties(t->relation, (tl_pair[]){{"ticklake.faces.delta", "1"}}, 1, &t->changed, &why), TL_EUSAGE, &why, "cannot be set");
   assert_table(t, columns, "FROM truth");
 }
 static void properties_are_set_and_taken_away(void **state) {

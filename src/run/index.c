@@ -80,7 +80,7 @@ static const char *csv_field(const char *p, const char *end, tl_buf *field, bool
 }
 
 static tl_status parse_members(const char *path, const tl_buf *text, members *out, tl_error *err) {
-  const char *p = text->data, *end = text->data + text->len;
+  const char *p = text->data ? text->data : "", *end = p + text->len;
   int columns[3] = {0, -1, -1}; /* symbol, added_date, removed_date: where the header puts them */
   static const char *const names[3] = {"symbol", "added_date", "removed_date"};
   tl_buf field = {0}, values[3] = {{0}, {0}, {0}};

@@ -127,7 +127,8 @@ static void write_everything(tl_ledger *ledger) {
   int64_t run = 0;
   tl_ledger_source source = {.provider = "alpaca", .feed = "sip", .asof = "-", .built_from = "bars"};
   tl_ledger_unit units[] = {unit_of("A", 0, 100, TL_COVER_PRESENT, 7), unit_of("B\"\\/ \xc3\xa9 \x01", 50, 60, TL_COVER_FAILED, 0),
-                            unit_of("A", INT64_MIN, -5, TL_COVER_EMPTY, 0), unit_of("A", 40, INT64_MAX, TL_COVER_PARTIAL, INT64_MAX)};
+                            unit_of("A", INT64_MIN, -5, TL_COVER_EMPTY, 0), unit_of("A", 40, INT64_MAX, TL_COVER_PARTIAL, 1)};
+  units[3].rows = INT64_MAX;
   units[1].hash = NULL;
   units[1].answer = "HTTP 500: {\"message\": \"no\"}\n";
   tl_ledger_file files[] = {{"equities_1min/symbol=A/x.parquet", "equities_1min", "A", 7, 70, "00ff", INT64_MIN, INT64_MAX},

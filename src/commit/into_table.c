@@ -241,12 +241,21 @@ static tl_status open_relation(tl_into_table *t, bool make, bool *there, tl_erro
   return st;
 }
 
-static tl_status tell_files(const tl_into_table *t, const tl_changed *changed, tl_file_added added, void *to, tl_error *err) {
+/* The newest commit that added a live file: Delta's version, Iceberg's sequence number. */
+static int64_t newest_file(const tl_into_table *t) {
+  const tl_snapshot *s = tl_relation_snapshot(t->relation);
+  int64_t newest = -1;
+  for (size_t i = 0; i < s->file_count; i++)
+    if (s->files[i].version > newest) newest = s->files[i].version;
+  return newest;
+}
+
+static tl_status tell_files(const tl_into_table *t, int64_t after, tl_file_added added, void *to, tl_error *err) {
   const tl_snapshot *s = tl_relation_snapshot(t->relation);
   tl_buf path = {0};
   tl_status st = TL_OK;
   for (size_t i = 0; !st && i < s->file_count; i++) {
-    if (s->files[i].version != changed->sequence) continue;
+    if (s->files[i].version <= after) continue;
     tl_buf_clear(&path);
     st = tl_buf_appendf(&path, err, "%s/%s", t->options->dataset.name, s->files[i].path);
     if (!st) st = added(to, path.data, err);
@@ -264,9 +273,10 @@ tl_status tl_into_table_write(tl_into_table *t, const tl_piece *pieces, size_t c
   *rows_changed = 0;
   if (!st && (g.rows || (g.count && replaces_range(t->options->dataset.kind)))) st = open_relation(t, g.rows > 0, &there, err);
   if (!st && there) st = stage(t, &g, err);
+  int64_t newest = !st && there ? newest_file(t) : 0;
   TL_FAULT_STEP();
   if (!st && there) st = run_verb(t, &g, &changed, err);
   group_deinit(&g);
   if (!st && there) *rows_changed = changed.rows_inserted + changed.rows_updated;
-  return st || !there || changed.version < 0 ? st : tell_files(t, &changed, added, to, err);
+  return st || !there || changed.version < 0 ? st : tell_files(t, newest, added, to, err);
 }

@@ -6,10 +6,12 @@
 #include "market/dataset.h"
 #include "run/job.h"
 #include "serve/serve.h"
+#include "serve/sources.h"
 
 typedef struct report {
   tl_run_lake *lake;
   tl_engine *engine; /* opened when rows have to be counted */
+  tl_sources *sources;
   tl_coverage_fn each;
   void *user;
   const tl_ledger_series *series;
@@ -43,7 +45,8 @@ static tl_status count_rows(report *r, const tl_dataset *dataset, tl_range range
                   .range = range, .columns = columns, .column_count = 1, .limit = -1};
   struct ArrowArrayStream stream;
   tl_status st = tl_run_layout(r->lake, &read.layout, err);
-  if (!st && !r->engine) st = tl_engine_open(NULL, &r->engine, err);
+  if (!st && !r->engine) st = tl_run_open_engine(r->lake, read.layout, &r->engine, &r->sources, err);
+  read.sources = r->sources;
   if (!st) st = tl_read_open(r->engine, &read, &stream, NULL, err);
   if (st) return st;
   *rows = 0;
@@ -104,6 +107,7 @@ tl_status tl_run_coverage(tl_run_lake *lake, bool gaps, const char *kind, const 
     if (tl_range_empty(r.series->asked)) continue;
     st = report_series(ledger, &r, gaps, err);
   }
+  tl_sources_close(r.sources);
   tl_engine_close(r.engine);
   tl_ledger_series_deinit(&list);
   tl_ledger_close(ledger);

@@ -46,6 +46,10 @@ tl_status tl_job_claim(tl_job *job, tl_ledger *ledger, tl_error *err);
 tl_status tl_run_ledger(const tl_run_lake *lake, tl_ledger **out, tl_error *err);
 /* reading.c: the layout of a lake that is there; TL_ENOTFOUND when none is. */
 tl_status tl_run_layout(tl_run_lake *lake, tl_layout *out, tl_error *err);
+/* reading.c: an engine for reading, and what holds the tables and files it reads. */
+struct tl_sources;
+struct tl_engine;
+tl_status tl_run_open_engine(tl_run_lake *lake, tl_layout layout, struct tl_engine **engine, struct tl_sources **sources, tl_error *err);
 /* table_audit.c: the layout of a lake of tables that has no ledger. */
 tl_status tl_run_tables_detect(tl_run_lake *lake, tl_layout *out);
 /* index.c: SYMBOLS of a command: a list, @file, or index:NAME of this lake (members of today). */

@@ -1,4 +1,5 @@
 /* reading.c - read and sql: the lake's layout, the engine, and the way out. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -20,7 +21,15 @@ tl_status tl_run_layout(tl_run_lake *lake, tl_layout *out, tl_error *err) {
   if (!st && tl_layout_parse(name, out)) return TL_OK;
   if (st && st != TL_ENOTFOUND) return st;
   if (tl_table_detect(lake->store, out, err) == TL_OK) return TL_OK;
+  if (tl_run_tables_detect(lake, out) == TL_OK) return TL_OK;
   return tl_fail(err, TL_ENOTFOUND, "there is no lake at '%s'; import something, or name one with --lake", lake->path);
+}
+
+tl_status tl_run_open_engine(tl_run_lake *lake, tl_layout layout, tl_engine **engine, struct tl_sources **sources, tl_error *err) {
+  const char *temp = getenv("TMPDIR"); /* a table's rows are put in order here: what does not fit goes there */
+  tl_engine_options options = {.spill = !tl_layout_is_table(layout) ? NULL : temp && *temp ? temp : "/tmp"};
+  tl_status st = tl_engine_open(&options, engine, err);
+  return st ? st : tl_sources_open(*engine, lake->settings, NULL, sources, err);
 }
 
 /* "a,b,c" into columns; the text is cut in place. */
@@ -43,6 +52,7 @@ static tl_status split_columns(char *text, const char ***out, size_t *count, tl_
 static tl_status open_read(tl_run_lake *lake, const tl_read_options *o, tl_read *read, struct ArrowArrayStream *out, tl_error *err) {
   tl_symbols symbols = {0};
   tl_engine *engine = NULL;
+  tl_sources *sources = NULL;
   tl_read_info info = {0};
   const char **columns = NULL;
   char *column_text = NULL;
@@ -57,7 +67,8 @@ static tl_status open_read(tl_run_lake *lake, const tl_read_options *o, tl_read 
   if (!st && o->columns && !(column_text = tl_strdup(o->columns))) st = tl_fail(err, TL_ENOMEM, "cannot read columns");
   if (!st && column_text) st = split_columns(column_text, &columns, &read->column_count, err);
   if (!st) st = tl_run_layout(lake, &read->layout, err);
-  if (!st) st = tl_engine_open(NULL, &engine, err);
+  if (!st) st = tl_run_open_engine(lake, read->layout, &engine, &sources, err);
+  read->sources = sources;
   read->symbols = (const char *const *)symbols.items;
   read->symbol_count = symbols.count;
   read->columns = columns;
@@ -72,14 +83,16 @@ static tl_status open_read(tl_run_lake *lake, const tl_read_options *o, tl_read 
     }
   }
   if (!st && !symbols.count && !info.files) { /* nothing in the range, or nothing at all? */
-    st = tl_table_symbols(lake->store, read->layout, &read->dataset, &symbols, err);
+    st = tl_read_symbols(engine, lake->store, read->layout, sources, &read->dataset, &symbols, err);
     if (!st && !symbols.count) st = tl_fail(err, TL_ENOTFOUND, "the lake '%s' holds no %s", lake->path, read->dataset.name);
     if (st) out->release(out);
   }
-  tl_engine_close(engine); /* the stream keeps what it needs */
   tl_free(columns);
   tl_free(column_text);
   tl_symbols_deinit(&symbols);
+  if (!st) return tl_sources_keep(out, sources, engine, err); /* tables are open, and files fetched, as long as the rows are read */
+  tl_sources_close(sources);
+  tl_engine_close(engine);
   return st;
 }
 
@@ -99,10 +112,9 @@ tl_status tl_run_sql(tl_run_lake *lake, const char *query, struct ArrowArrayStre
   }
   tl_sources *sources = NULL;
   tl_buf sql = {0};
-  st = tl_engine_open(NULL, &engine, err);
-  if (!st) st = tl_sources_open(engine, lake->settings, NULL, &sources, err);
+  st = tl_run_open_engine(lake, layout, &engine, &sources, err);
   if (!st) st = tl_sources_expand(sources, query, &sql, err);
-  if (!st) st = tl_sql_open(engine, lake->store, layout, sql.data ? sql.data : "", out, err);
+  if (!st) st = tl_sql_open(engine, lake->store, layout, sources, sql.data ? sql.data : "", out, err);
   tl_buf_deinit(&sql);
   if (!st) return tl_sources_keep(out, sources, engine, err); /* files of S3 tables live as long as the rows */
   tl_sources_close(sources);
@@ -171,9 +183,14 @@ tl_status tl_run_symbols(tl_run_lake *lake, const char *kind, int (*each)(void *
   tl_dataset dataset;
   tl_layout layout;
   tl_symbols symbols = {0};
+  tl_engine *engine = NULL;
+  tl_sources *sources = NULL;
   tl_status st = tl_dataset_parse(kind, &dataset, err);
   if (!st) st = tl_run_layout(lake, &layout, err);
-  if (!st) st = tl_table_symbols(lake->store, layout, &dataset, &symbols, err);
+  if (!st && tl_layout_is_table(layout)) st = tl_run_open_engine(lake, layout, &engine, &sources, err);
+  if (!st) st = tl_read_symbols(engine, lake->store, layout, sources, &dataset, &symbols, err);
+  tl_sources_close(sources);
+  tl_engine_close(engine);
   for (size_t i = 0; !st && i < symbols.count; i++)
     if (each(user, symbols.items[i])) break;
   tl_symbols_deinit(&symbols);
@@ -188,6 +205,7 @@ tl_status tl_run_range(tl_run_lake *lake, const char *kind, const char *symbol, 
   tl_ledger *ledger = NULL;
   tl_ledger_series_list list = {0};
   tl_engine *engine = NULL;
+  tl_sources *sources = NULL;
   tl_read_extent extent = {0};
   tl_status st = tl_dataset_parse(kind, &dataset, err);
   if (!st) st = tl_run_layout(lake, &layout, err);
@@ -197,12 +215,13 @@ tl_status tl_run_range(tl_run_lake *lake, const char *kind, const char *symbol, 
       list.items[0].time_min_ns <= list.items[0].time_max_ns)
     extent = (tl_read_extent){list.items[0].time_min_ns, list.items[0].time_max_ns, list.items[0].rows};
   if (!extent.rows) {
-    st = tl_engine_open(NULL, &engine, err);
-    if (!st) st = tl_read_extent_of(engine, lake->store, layout, &dataset, symbol, &extent, err);
+    st = tl_run_open_engine(lake, layout, &engine, &sources, err);
+    if (!st) st = tl_read_extent_of(engine, lake->store, layout, sources, &dataset, symbol, &extent, err);
   }
   *first_ns = extent.first_ns;
   *last_ns = extent.last_ns;
   *rows = extent.rows;
+  tl_sources_close(sources);
   tl_engine_close(engine);
   tl_ledger_series_deinit(&list);
   tl_ledger_close(ledger);

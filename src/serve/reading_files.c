@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/suggest.h"
 #include "serve/copies.h"
+#include "serve/reading_tables.h"
 #include "serve/source.h"
 
 enum { LIST_ALL_ABOVE = 100 }; /* symbols: from here one walk over all is cheaper than one per symbol */
@@ -145,6 +146,7 @@ tl_status tl_read_open(tl_engine *engine, const tl_read *read, struct ArrowArray
   tl_buf sql = {0};
   tl_read_info found = {0};
   const char *folder = tl_store_local(read->lake);
+  if (tl_layout_is_table(read->layout)) return tl_read_table(engine, read, out, info, err);
   tl_status st = find_files(read, &files, &found, err);
   bool sorted = all_canonical(&files);
   if (!st && !folder) st = tl_read_parts(read, &files, sorted, out, err);
@@ -187,8 +189,15 @@ static tl_status count_rows(tl_engine *engine, const char *folder, const tl_tabl
   return st;
 }
 
-tl_status tl_read_extent_of(tl_engine *engine, tl_store *lake, tl_layout layout, const tl_dataset *dataset,
-                            const char *symbol, tl_read_extent *out, tl_error *err) {
+tl_status tl_read_symbols(tl_engine *engine, tl_store *lake, tl_layout layout, tl_sources *sources,
+                          const tl_dataset *dataset, tl_symbols *out, tl_error *err) {
+  if (tl_layout_is_table(layout)) return tl_read_table_symbols(engine, sources, lake, dataset, out, err);
+  return tl_table_symbols(lake, layout, dataset, out, err);
+}
+
+tl_status tl_read_extent_of(tl_engine *engine, tl_store *lake, tl_layout layout, tl_sources *sources,
+                            const tl_dataset *dataset, const char *symbol, tl_read_extent *out, tl_error *err) {
+  if (tl_layout_is_table(layout)) return tl_read_table_extent(engine, sources, lake, dataset, symbol, out, err);
   tl_table_files files = {0};
   tl_copies *copies = NULL;
   size_t head = 0, tail = 0; /* files of the first and of the last period */

@@ -18,7 +18,9 @@
 #include "market/zone.h"
 #include "table/table.h"
 
-/* ---- rows of a kind: reading_files.c ---- */
+/* ---- rows of a kind: reading_files.c, reading_tables.c ---- */
+
+struct tl_sources; /* sources.h; may be NULL with the layouts of files */
 
 typedef struct tl_read {
   tl_store *lake;
@@ -31,6 +33,7 @@ typedef struct tl_read {
   const char *const *columns; /* none: symbol and all columns of the kind */
   size_t column_count;
   int64_t limit;              /* rows at most; 0: all */
+  struct tl_sources *sources; /* of a layout of tables: opened with the same engine, closed after the stream (tl_sources_keep) */
 } tl_read;
 
 typedef struct tl_read_info {
@@ -48,16 +51,20 @@ tl_status tl_read_open(tl_engine *engine, const tl_read *read, struct ArrowArray
 typedef struct tl_read_extent {
   int64_t first_ns, last_ns, rows;
 } tl_read_extent;
-tl_status tl_read_extent_of(tl_engine *engine, tl_store *lake, tl_layout layout, const tl_dataset *dataset,
-                            const char *symbol, tl_read_extent *out, tl_error *err);
+tl_status tl_read_extent_of(tl_engine *engine, tl_store *lake, tl_layout layout, struct tl_sources *sources,
+                            const tl_dataset *dataset, const char *symbol, tl_read_extent *out, tl_error *err);
+
+/* Symbols that have rows, in byte order. */
+tl_status tl_read_symbols(tl_engine *engine, tl_store *lake, tl_layout layout, struct tl_sources *sources,
+                          const tl_dataset *dataset, tl_symbols *out, tl_error *err);
 
 /* ---- SQL over the lake: sql.c ---- */
 
 /* Runs statements over views named as the datasets (equities_1min, quotes_1sec, trades, quotes, ...), with columns
  * symbol, timestamp, ... in every layout; relative paths in the query are relative to the working directory. Only the
  * views the text may need are made. A table that is not there: TL_ESQL, with the names of those that are. */
-tl_status tl_sql_open(tl_engine *engine, tl_store *lake, tl_layout layout, const char *sql, struct ArrowArrayStream *out,
-                      tl_error *err);
+tl_status tl_sql_open(tl_engine *engine, tl_store *lake, tl_layout layout, struct tl_sources *sources, const char *sql,
+                      struct ArrowArrayStream *out, tl_error *err);
 
 /* ---- out to people and files: format.c ---- */
 

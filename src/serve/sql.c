@@ -7,7 +7,9 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "serve/copies.h"
+#include "serve/reading_tables.h"
 #include "serve/source.h"
+#include "table/dataset_table.h"
 
 /* The word stands somewhere in the text, in any letter case, not as part of a longer word. */
 static bool names(const char *text, const char *word) {
@@ -67,15 +69,20 @@ static tl_status explain(tl_status st, const tl_table_datasets *datasets, tl_err
   return st;
 }
 
-tl_status tl_sql_open(tl_engine *engine, tl_store *lake, tl_layout layout, const char *sql, struct ArrowArrayStream *out,
-                      tl_error *err) {
+tl_status tl_sql_open(tl_engine *engine, tl_store *lake, tl_layout layout, tl_sources *sources, const char *sql,
+                      struct ArrowArrayStream *out, tl_error *err) {
+  bool tables = tl_layout_is_table(layout);
   tl_table_datasets datasets = {0};
   tl_buf views = {0};
   tl_copies *copies = NULL;
-  tl_status st = tl_table_datasets_list(lake, layout, &datasets, err);
+  tl_status st = tables ? tl_dataset_tables_list(tl_store_uri(lake), tl_sources_settings(sources), &datasets, NULL, err)
+                        : tl_table_datasets_list(lake, layout, &datasets, err);
   if (!st) st = tl_copies_open(lake, &copies, err);
-  for (size_t i = 0; !st && i < datasets.count; i++)
-    if (may_need(sql, datasets.items[i].name)) st = append_view(engine, lake, copies, layout, &datasets.items[i], &views, err);
+  for (size_t i = 0; !st && i < datasets.count; i++) {
+    if (!may_need(sql, datasets.items[i].name)) continue;
+    st = tables ? tl_read_table_view(sources, lake, &datasets.items[i], &views, err)
+                : append_view(engine, lake, copies, layout, &datasets.items[i], &views, err);
+  }
   if (!st) st = explain(tl_engine_query_after(engine, views.len ? views.data : NULL, sql, out, err), &datasets, err);
   if (!st) st = tl_copies_keep(out, copies, err);
   else tl_copies_close(copies);

@@ -21,6 +21,12 @@ def no_faults_left(request):
         request.getfixturevalue("sim").faults("")
 
 
+@pytest.fixture(params=harness.LAYOUTS)
+def layout(request):
+    """What a lake may be made of: the same tests hold for all."""
+    return request.param
+
+
 @pytest.fixture
 def home(tmp_path, sim):
     return harness.Home(tmp_path, sim.url)

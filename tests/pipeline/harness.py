@@ -137,11 +137,14 @@ class Home:
     def rows(self, kind, layout="hive"):
         return rows_of(self.lake, kind, layout)
 
-    def sound(self):
-        """The lake agrees with its ledger, and no file lies about that nobody knows."""
+    def sound(self, layout="hive"):
+        """The lake agrees with its ledger, and no file lies about that nobody knows (a table's log knows its files)."""
         outcome = self.run("audit", "--json")
         assert outcome.code == 0, repr(outcome)
         known = {row["path"] for row in outcome.json}
+        if is_table(layout):
+            assert known >= {p.relative_to(self.lake).parts[0] for p in data_files(self.lake)}
+            return outcome.json
         assert known == {str(p.relative_to(self.lake)) for p in data_files(self.lake)}
         return outcome.json
 
@@ -151,6 +154,8 @@ class Home:
 HIVE = {"1s": "equities_1sec", "1m": "equities_1min", "5m": "equities_5min", "15m": "equities_15min", "30m": "equities_30min",
         "1h": "equities_1hour", "1d": "equities_1day", "1w": "equities_1week", "1mo": "equities_1month", "quotes": "quotes_1sec",
         "trades": "trades", "raw-quotes": "quotes"}
+LAYOUTS = {"hive": ["--layout", "hive"], "flat": ["--layout", "flat"], "delta": ["--layout", "delta"], "iceberg": ["--layout", "iceberg"],
+           "delta,iceberg": ["--faces", "delta,iceberg"]}  # what an import is told
 FLAT = {"quotes": "quotes", "trades": "trades", "raw-quotes": "raw_quotes"}
 
 
@@ -160,7 +165,34 @@ def data_files(lake):
     return sorted(p for p in lake.rglob("*") if p.is_file() and p.suffix == ".parquet" and not p.name.startswith(".") and p.relative_to(lake).parts[0] not in ("_ticklake", "rejects", "metadata"))
 
 
+def is_table(layout):
+    return "delta" in layout or "iceberg" in layout
+
+
+def files_of_delta(table):
+    """Live files as delta-rs reads the log."""
+    import deltalake  # only where a table is read: it is a large library
+    return {urllib.parse.unquote(u).removeprefix("file://") if u.startswith("file:") else u for u in deltalake.DeltaTable(str(table)).file_uris()}
+
+
+def files_of_iceberg(table):
+    """Live files as PyIceberg reads the newest metadata."""
+    from pyiceberg.table import StaticTable
+    newest = max(table.glob("metadata/v*.metadata.json"), key=lambda p: int(p.name[1:].split(".")[0]))
+    return {t.file.file_path.removeprefix("file://") for t in StaticTable.from_metadata(str(newest)).scan().plan_files()}
+
+
+def files_of_table(table, layout):
+    if not table.exists():
+        return []
+    faces = [{"delta": files_of_delta, "iceberg": files_of_iceberg}[face](table) for face in layout.split(",")]
+    assert all(f == faces[0] for f in faces), f"the faces of {table} hold other files"
+    return sorted(map(pathlib.Path, faces[0]))
+
+
 def files_of(lake, kind, layout="hive"):
+    if is_table(layout):
+        return files_of_table(pathlib.Path(lake) / HIVE[kind], layout)
     top = HIVE[kind] if layout == "hive" else FLAT.get(kind, f"bars/{kind}")
     return [p for p in data_files(lake) if str(p.relative_to(lake)).startswith(top + "/")]
 
@@ -186,6 +218,8 @@ def rows_of(lake, kind, layout="hive", columns=None):
                     row = {"symbol": unescape(hive.group(1)), **row}
                 row["timestamp"] = round(row["timestamp"].timestamp() * 1_000_000)
                 out.append({c: row[c] for c in columns} if columns else row)
+    if is_table(layout):  # files lie in no order; the rows of each do, and equal instants as they came
+        out.sort(key=lambda r: (r["symbol"], r.get("timestamp_ns", r["timestamp"])))
     return out
 
 

@@ -57,11 +57,12 @@ def stored(kind):
 def imported(home, kind, *words, layout="hive", code=0):
     """The rows in the lake after an import; what the run said about them must fit."""
     word, _, size = kind.partition(" ")
-    said = home.import_(word, *words, *(["--bar", size] if size else []), "--layout", layout, code=code)
+    said = home.import_(word, *words, *(["--bar", size] if size else []), *harness.LAYOUTS[layout], code=code)
     rows = harness.rows_of(home.lake, stored(kind), layout)
     assert said["rows"] == len(rows)
     assert said["rejected"] == said["retries"] == 0
-    assert said["files"] == len(harness.files_of(home.lake, stored(kind), layout)) == len(harness.data_files(home.lake))
+    files = harness.files_of(home.lake, stored(kind), layout)
+    assert said["files"] == len(files) == len(harness.data_files(home.lake))
     return rows, said
 
 
@@ -79,6 +80,23 @@ def test_equals_the_truth(kind, stretch, sims, tmp_path):
     harness.assert_rows(got, want)
     assert said["successful"] == symbols.split(",") and said["failed"] == []
     home.sound()
+
+
+@pytest.mark.parametrize("kind", ["1m", "1d", "ticks", "quotes", "trades", "raw-quotes"])
+def test_every_layout_holds_the_truth(kind, layout, sims, tmp_path):
+    """Days that meet in one month, a month's end, rows asked again: the same rows in files and in tables."""
+    home = harness.Home(tmp_path, sims["new"].url)
+    end = "2024-06-03"
+    start = "2024-04-15" if kind == "1d" else "2024-05-31"
+    got, said = imported(home, kind, "NEWN,SPLT", start, end, layout=layout)
+    harness.assert_rows(got, expected(sims["new"], kind, "NEWN,SPLT", start, end))
+    more = home.import_(kind, "BRK.B,SPLT", "2024-05-30", "2024-06-04", "--refresh", *harness.LAYOUTS[layout])
+    want = sorted(expected(sims["new"], kind, "BRK.B,SPLT", "2024-05-30", "2024-06-04") + [r for r in got if r["symbol"] == "NEWN" or kind == "1d" and r["timestamp"] < truth.midnight("2024-05-30") // 1000],
+                  key=lambda r: (r["symbol"], r.get("timestamp_ns", r["timestamp"])))
+    rows = home.rows(stored(kind), layout)
+    harness.assert_rows(rows, want)
+    assert more["rows"] == len(rows) - len(got), "rows are those that were not there before or changed"
+    home.sound(layout)
 
 
 def test_all_pairs_of_choices_meet():

@@ -48,17 +48,26 @@ def asked(sim):
     return out
 
 
-@pytest.mark.parametrize("kind", ["1m", "trades", "ticks", "quotes"])
-def test_killed_at_random_moments(kind, market, undisturbed, tmp_path):
+@pytest.mark.parametrize("kind", ["ticks", "quotes"])
+def test_killed_at_random_moments_while_shaping(kind, market, undisturbed, tmp_path):
+    kill(kind, "hive", market, undisturbed, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["1m", "trades"])
+def test_killed_at_random_moments(kind, layout, market, undisturbed, tmp_path):
+    kill(kind, layout, market, undisturbed, tmp_path)
+
+
+def kill(kind, layout, market, undisturbed, tmp_path):
     seed = random.randrange(10**9)
     print(f"seed {seed}")
     dice = random.Random(seed)
     clean = harness.Home(tmp_path / "clean", market.url)
-    words = ["import", kind, ",".join(SYMBOLS), START, END, "--page-limit", "900", "--threads", "4"]
+    words = ["import", kind, ",".join(SYMBOLS), START, END, "--page-limit", "900", "--threads", "4", *harness.LAYOUTS[layout]]
     began = time.monotonic()
     clean.ok(*words)
     usual = time.monotonic() - began
-    harness.assert_rows(clean.rows(stored(kind)), undisturbed[kind])
+    harness.assert_rows(clean.rows(stored(kind), layout), undisturbed[kind])
     for round_ in range(-(-KILLS // 4)):
         home = harness.Home(tmp_path / str(round_), market.url)
         for last in (False,) * dice.randint(0, 2) + (True,):
@@ -69,22 +78,24 @@ def test_killed_at_random_moments(kind, market, undisturbed, tmp_path):
         done = covered(home, kind)
         market.reset()
         said = home.import_(*words[1:])
-        harness.assert_rows(home.rows(stored(kind)), undisturbed[kind])
+        harness.assert_rows(home.rows(stored(kind), layout), undisturbed[kind])
         for symbol, start, end in asked(market):
             assert not any(s == symbol and start < to and end >= since for s, since, to in done), f"{symbol} was committed and is asked again"
         assert said["failed"] == []
-        names = {str(p.relative_to(home.lake)) for p in harness.data_files(home.lake)}
-        assert names == {str(p.relative_to(clean.lake)) for p in harness.data_files(clean.lake)}
+        if not harness.is_table(layout):  # a table's files have names of their own, and those of the killed wait for vacuum
+            names = {str(p.relative_to(home.lake)) for p in harness.data_files(home.lake)}
+            assert names == {str(p.relative_to(clean.lake)) for p in harness.data_files(clean.lake)}
         home.run("audit", "--repair")
-        home.sound()
+        home.sound(layout)
         market.reset()
         assert home.import_(*words[1:])["requests"] == 0 and market.requests() == 0
 
 
-@pytest.mark.parametrize("kind,layout", [("1m", "hive"), ("ticks", "flat"), ("quotes", "hive"), ("trades", "flat"), ("raw-quotes", "hive"), ("1d", "flat")])
+@pytest.mark.parametrize("kind,layout", [("1m", "hive"), ("ticks", "flat"), ("quotes", "hive"), ("trades", "flat"), ("raw-quotes", "hive"), ("1d", "flat"),
+                                         ("1m", "delta"), ("trades", "iceberg"), ("quotes", "delta,iceberg")])
 def test_a_finished_import_does_nothing_again(kind, layout, sim, home):
     """No request, and not a byte of the lake changes, the ledger's file included."""
-    words = [kind, "AAPL,BRK.B,ZZNO", "2024-06-05", "2024-06-10", "--layout", layout]
+    words = [kind, "AAPL,BRK.B,ZZNO", "2024-06-05", "2024-06-10", *harness.LAYOUTS[layout]]
     home.import_(*words)
     before = harness.fingerprint(home.lake)
     sim.reset()
@@ -95,14 +106,16 @@ def test_a_finished_import_does_nothing_again(kind, layout, sim, home):
     assert harness.fingerprint(home.lake) == before
 
 
-def test_refresh_asks_again_and_changes_no_rows(sim, home):
-    words = ["trades", "BRK.B", "2024-06-05", "2024-06-07"]
+def test_refresh_asks_again_and_changes_no_rows(layout, sim, home):
+    words = ["trades", "BRK.B", "2024-06-05", "2024-06-07", *harness.LAYOUTS[layout]]
     first = home.import_(*words)
-    rows = home.rows("trades")
+    rows = home.rows("trades", layout)
+    files = harness.files_of(home.lake, "trades", layout)
     again = home.import_(*words, "--refresh")
     assert again["requests"] == first["requests"] > 0
     assert again["rows"] == 0, "rows are those that were not there before or changed"
-    harness.assert_rows(home.rows("trades"), rows)
+    harness.assert_rows(home.rows("trades", layout), rows)
+    assert harness.files_of(home.lake, "trades", layout) == files
 
 
 def test_only_what_is_missing_is_asked(sim, home):

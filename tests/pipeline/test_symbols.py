@@ -22,13 +22,14 @@ def expected(sim):
     return {k: truth.bars(sim, k, sorted(GOOD), START, END) for k in ("1d", "30m")}
 
 
-@pytest.mark.parametrize("case,kind", [("malformed", "1d"), ("named", "30m"), ("unnamed", "1d")])
-def test_498_of_500_complete(case, kind, sim, home, expected):
+@pytest.mark.parametrize("case,kind,layout", [("malformed", "1d", "hive"), ("named", "30m", "flat"), ("unnamed", "1d", "delta"), ("named", "30m", "iceberg"),
+                                              ("malformed", "1d", "delta,iceberg")])
+def test_498_of_500_complete(case, kind, layout, sim, home, expected):
     bad = "QBAD7" if case == "malformed" else "QBAD"
     symbols = [*GOOD[:120], bad, *GOOD[120:300], "QDOWN", *GOOD[300:]]
     (home.work / "list.csv").write_text("name,symbol\n" + "".join(f"x,{s}\n" for s in symbols))
     sim.faults(script_of(case))
-    said = home.import_(kind, "@list.csv", START, END, code=3)
+    said = home.import_(kind, "@list.csv", START, END, *harness.LAYOUTS[layout], code=3)
     assert sorted(said["successful"]) == sorted(GOOD)
     reasons = {f["symbol"]: f["reason"] for f in said["failed"]}
     assert reasons.keys() == {bad, "QDOWN"}
@@ -37,7 +38,7 @@ def test_498_of_500_complete(case, kind, sim, home, expected):
     for symbol, reason in reasons.items():
         assert f"failed: {symbol}: {reason}" in said["stderr"]
     assert len({r["symbol"] for r in expected[kind]}) > 400
-    harness.assert_rows(home.rows(kind), expected[kind])
+    harness.assert_rows(home.rows(kind, layout), expected[kind])
     states = {(c["symbol"], c["state"]) for c in home.ok("coverage", kind, "--json").json}
     assert {("QDOWN", "failed")} <= states and not any(s == "failed" for n, s in states if n in GOOD)
     # The vendor recovers: only the two are asked again.
@@ -47,7 +48,7 @@ def test_498_of_500_complete(case, kind, sim, home, expected):
     assert [f["symbol"] for f in again["failed"]] == [bad]
     asked = {s for t in sim.targets() for s in dict(p.split("=") for p in t.split("?")[1].split("&"))["symbols"].replace("%2C", ",").split(",")}
     assert asked <= {"QDOWN", bad}
-    home.sound()
+    home.sound(layout)
 
 
 def test_all_failed_is_exit_1(sim, home):

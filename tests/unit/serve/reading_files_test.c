@@ -100,7 +100,7 @@ static void assert_read(const tl_read *read, const char *expected) {
 static char *sql_csv(tl_layout layout, const char *sql) {
   struct ArrowArrayStream stream;
   tl_error err = {0};
-  if (tl_sql_open(engine, lake, layout, sql, &stream, &err)) fail_msg("%s", err.message);
+  if (tl_sql_open(engine, lake, layout, NULL, sql, &stream, &err)) fail_msg("%s", err.message);
   return csv_of(&stream);
 }
 
@@ -253,11 +253,11 @@ static void views_stand_for_the_datasets_that_are_there(void **state) {
   assert_sql(TL_LAYOUT_HIVE, "SELECT count(*) AS n FROM equities_1min WHERE in_session(timestamp, 'regular', '1m')", "n\n0\n");
   struct ArrowArrayStream stream;
   tl_error err = {0};
-  assert_int_equal(tl_sql_open(engine, lake, TL_LAYOUT_HIVE, "SELECT * FROM trades", &stream, &err), TL_ESQL);
+  assert_int_equal(tl_sql_open(engine, lake, TL_LAYOUT_HIVE, NULL, "SELECT * FROM trades", &stream, &err), TL_ESQL);
   assert_non_null(strstr(err.message, "trades does not exist! This lake has equities_1min"));
   tl_store *nowhere = NULL;
   assert_int_equal(tl_store_open("/nowhere", NULL, &nowhere, NULL), TL_OK);
-  assert_int_equal(tl_sql_open(engine, nowhere, TL_LAYOUT_HIVE, "SELECT * FROM trades", &stream, &err), TL_ESQL);
+  assert_int_equal(tl_sql_open(engine, nowhere, TL_LAYOUT_HIVE, NULL, "SELECT * FROM trades", &stream, &err), TL_ESQL);
   tl_store_close(nowhere);
   assert_non_null(strstr(err.message, "This lake is empty"));
 }
@@ -268,11 +268,11 @@ static void the_extent_of_a_symbol_comes_from_its_first_and_last_file(void **sta
   tl_dataset dataset = dataset_of("1m");
   tl_read_extent extent;
   tl_error err = {0};
-  assert_int_equal(tl_read_extent_of(engine, lake, TL_LAYOUT_HIVE, &dataset, "AAPL", &extent, &err), TL_OK);
+  assert_int_equal(tl_read_extent_of(engine, lake, TL_LAYOUT_HIVE, NULL, &dataset, "AAPL", &extent, &err), TL_OK);
   assert_true(extent.rows == 4 && extent.first_ns == AT(1706745480) && extent.last_ns == AT(1706745660));
-  assert_int_equal(tl_read_extent_of(engine, lake, TL_LAYOUT_HIVE, &dataset, "NOBODY", &extent, &err), TL_ENOTFOUND);
+  assert_int_equal(tl_read_extent_of(engine, lake, TL_LAYOUT_HIVE, NULL, &dataset, "NOBODY", &extent, &err), TL_ENOTFOUND);
   write_bars("equities_1min/symbol=AAPL/year=2023/month=12/empty.parquet", "", "2023-12-01 00:00:00", 0);
-  assert_int_equal(tl_read_extent_of(engine, lake, TL_LAYOUT_HIVE, &dataset, "AAPL", &extent, &err), TL_OK);
+  assert_int_equal(tl_read_extent_of(engine, lake, TL_LAYOUT_HIVE, NULL, &dataset, "AAPL", &extent, &err), TL_OK);
   assert_true(extent.rows == 4 && extent.first_ns == AT(1706745480) && extent.last_ns == AT(1706745660));
 }
 
@@ -370,9 +370,9 @@ static tl_status read_and_ask(tl_error *err) {
   tl_status st = tl_read_open(engine, &read, &stream, NULL, err);
   if (stream.release) stream.release(&stream);
   stream.release = NULL;
-  if (!st) st = tl_sql_open(engine, lake, TL_LAYOUT_HIVE, "SELECT * FROM equities_1min", &stream, err);
+  if (!st) st = tl_sql_open(engine, lake, TL_LAYOUT_HIVE, NULL, "SELECT * FROM equities_1min", &stream, err);
   if (stream.release) stream.release(&stream);
-  if (!st) st = tl_read_extent_of(engine, lake, TL_LAYOUT_HIVE, &read.dataset, "AAPL", &extent, err);
+  if (!st) st = tl_read_extent_of(engine, lake, TL_LAYOUT_HIVE, NULL, &read.dataset, "AAPL", &extent, err);
   return st;
 }
 

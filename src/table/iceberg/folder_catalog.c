@@ -38,8 +38,8 @@ static bool is_packed(const char *key) { return ends_with(key, ".gz.metadata.jso
 
 int64_t tl_iceberg_folder_number(const char *key) {
   int64_t number = 0;
-  const char *p = key + sizeof folder, *end = p; /* behind the v */
   if (strncmp(key, "metadata/v", sizeof folder) != 0) return -1;
+  const char *p = key + sizeof folder, *end = p; /* behind the v */
   while (*end >= '0' && *end <= '9') end++;
   if (tl_number_i64(p, (size_t)(end - p), &number)) return -1;
   return !strcmp(end, ".metadata.json") || !strcmp(end, ".gz.metadata.json") || !strcmp(end, ".metadata.json.gz") ? number : -1;
@@ -48,6 +48,7 @@ int64_t tl_iceberg_folder_number(const char *key) {
 /* NNNNN of "metadata/NNNNN-UUID.metadata.json": of a catalog; -1 for other keys. */
 static int64_t catalog_number(const char *key) {
   int64_t number = 0;
+  if (strncmp(key, folder, sizeof folder - 1) != 0) return -1;
   const char *p = key + sizeof folder - 1, *end = p;
   while (*end >= '0' && *end <= '9') end++;
   if (*end != '-' || !is_metadata(key)) return -1;

@@ -19,7 +19,7 @@
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 typedef struct table {
-  char folder[64];
+  char folder[128];
   tl_store *store;
   tl_table_log *log;
 } table;

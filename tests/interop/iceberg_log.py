@@ -119,9 +119,8 @@ class IcebergLog:
 
     def rows(self, snapshot_id=None):
         metadata = self.metadata()
-        snapshot_id = self.current() if snapshot_id is None else snapshot_id
-        snapshot = None if snapshot_id == -1 else self.snapshot(metadata, snapshot_id)
-        fields = self.schema(metadata, snapshot)
+        snapshot = self.snapshot(metadata, snapshot_id or self.current()) if snapshot_id or self.current() != -1 else None
+        fields = self.schema(metadata, snapshot if snapshot_id else None)
         tables = [self.file_rows(metadata, fields, m, e)[0] for m, e in (self.files(snapshot) if snapshot else [])]
         return pa.concat_tables(tables) if tables else pa.schema([(f["name"], arrow_type(f["type"])) for f in fields]).empty_table()
 
@@ -222,10 +221,11 @@ class IcebergLog:
             source = next(f["name"] for f in fields if f["id"] == field["source-id"])
             truth = {transformed(field["transform"], v, table.column(source).type) for v in comparable(table.column(source))}
             stated = file["partition"][field["name"]]
-            if isinstance(stated, datetime.date):
+            if isinstance(stated, datetime.datetime):
+                delta = stated - datetime.datetime(1970, 1, 1, tzinfo=stated.tzinfo)
+                stated = (delta.days * 86400 + delta.seconds) * 10**6 + delta.microseconds
+            elif isinstance(stated, datetime.date):
                 stated = (stated - datetime.date(1970, 1, 1)).days
-            elif isinstance(stated, datetime.datetime):
-                stated = round(stated.timestamp() * 10**6)
             elif isinstance(stated, str):
                 stated = stated.encode()
             assert truth <= {stated}, f"{file['file_path']}: partition {field['name']} is {stated!r}, the rows' {sorted(truth, key=str)[:3]}"

@@ -252,7 +252,8 @@ typedef struct tl_format {
   tl_status (*history)(tl_table_log *log, size_t versions_max, tl_version_fn each, void *to, tl_error *err); /* newest first */
   /* Writes what makes opening quick (Delta: checkpoint and _last_checkpoint; Iceberg: manifests rewritten into few). */
   tl_status (*checkpoint)(tl_table_log *log, const tl_snapshot *snapshot, tl_error *err);
-  /* Forgets versions older than before_ms (never the newest `keep_min`), and the log files only they need. */
+  /* Forgets versions older than before_ms (never the newest `keep_min`), and the log files only they need. before_ms below
+   * 0: the table's own retention where it has one (Delta: delta.logRetentionDuration, 30 days). */
   tl_status (*expire)(tl_table_log *log, int64_t before_ms, int keep_min, bool dry_run, tl_expired *out, tl_error *err);
   /* Every data file any reachable version, or a tombstone younger than since_ms, still needs, and every log file: what a
    * vacuum must keep. Paths as in tl_data_file. */

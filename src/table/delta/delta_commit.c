@@ -119,8 +119,7 @@ static tl_status put_add(const tl_snapshot *base, const tl_fields *fields, const
   tl_status st = pairs ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot hold a commit");
   if (!st) st = tl_delta_path_write(from->path, &path, err);
   if (!st) st = partition_texts(base, from, pairs, err);
-  if (!st && from->stats.count == 0 && from->raw) st = tl_buf_appends(&stats, from->raw, err);
-  else if (!st) st = tl_delta_stats_write(from, fields, &base->partitioning, metadata, &stats, err);
+  if (!st) st = tl_delta_stats_write(from, fields, &base->partitioning, metadata, &stats, err);
   tl_delta_file file = {.data_change = edit->data_change, .has_partition = true, .path = path.data, .stats = stats.len ? stats.data : NULL,
                         .partition = pairs, .partition_count = count, .size_bytes = from->size_bytes,
                         .modified_ms = from->modified_ms > 0 ? from->modified_ms : now_ms};

@@ -111,13 +111,14 @@ static tl_status columns_of(tl_sources *s, const char *select, struct ArrowSchem
   return st;
 }
 
-/* , types = {'symbol': VARCHAR, ...} for the columns both have. `all`: only when `like` has every column of the file,
- * because read_json takes all types or none. */
-static tl_status append_types(const struct ArrowSchema *file, const tl_fields *like, const char *parameter, bool all, tl_buf *out,
-                              tl_error *err) {
+/* , types = {'symbol': VARCHAR, ...} for the columns both have; known: those are all of the file's. `whole`: nothing unless
+ * they are, because read_json takes all types or none. */
+static tl_status append_types(const struct ArrowSchema *file, const tl_fields *like, const char *parameter, bool whole, tl_buf *out,
+                              bool *known, tl_error *err) {
   size_t shared = 0;
   for (int64_t c = 0; c < file->n_children; c++) shared += tl_fields_find(like, file->children[c]->name) >= 0;
-  if (!shared || (all && (int64_t)shared < file->n_children)) return TL_OK;
+  *known = (int64_t)shared == file->n_children;
+  if (!shared || (whole && !*known)) return TL_OK;
   tl_status st = tl_buf_appendf(out, err, ", %s = {", parameter);
   const char *comma = "";
   for (int64_t c = 0; !st && c < file->n_children; c++) {
@@ -177,23 +178,24 @@ static tl_status select_parquet(tl_sources *s, const char *path, const tl_fields
   return st ? st : tl_buf_appends(out, ")", err);
 }
 
+/* DuckDB guesses types from all of a file, not its first rows, unless they are known. A header names every column of CSV, but
+ * a member of JSON may appear late, so there the names need the whole file too. */
 static tl_status select_text(tl_sources *s, const char *path, file_kind kind, const tl_fields *like, tl_buf *out, tl_error *err) {
-  tl_buf select = {0};
+  static const char all[] = ", sample_size = -1";
+  tl_buf call = {0}, look = {0}, types = {0};
   struct ArrowSchema schema = {0};
-  tl_status st = tl_buf_appends(&select, kind == FILE_CSV ? "SELECT * FROM read_csv(" : "SELECT * FROM read_json(", err);
-  if (!st) st = tl_sql_quote(&select, path, strlen(path), err);
-  size_t plain = select.len;
-  if (!st) st = tl_buf_appends(&select, ", union_by_name = true, sample_size = -1)", err);
-  if (!st && like) {
-    st = columns_of(s, select.data, &schema, err);
-    select.len = plain;
-    if (!st) st = tl_buf_appends(&select, ", union_by_name = true, sample_size = -1", err);
-    if (!st) st = append_types(&schema, like, kind == FILE_CSV ? "types" : "columns", kind == FILE_JSON, &select, err);
-    if (!st) st = tl_buf_appends(&select, ")", err);
-  }
+  bool csv = kind == FILE_CSV, known = false;
+  tl_status st = tl_buf_appends(&call, csv ? "SELECT * FROM read_csv(" : "SELECT * FROM read_json(", err);
+  if (!st) st = tl_sql_quote(&call, path, strlen(path), err);
+  if (!st) st = tl_buf_appends(&call, ", union_by_name = true", err);
+  if (!st && like) st = tl_buf_appendf(&look, err, "%s%s)", call.data, csv ? "" : all);
+  if (!st && like) st = columns_of(s, look.data, &schema, err);
+  if (!st && like) st = append_types(&schema, like, csv ? "types" : "columns", !csv, &types, &known, err);
+  if (!st) st = tl_buf_appendf(out, err, "%s%s%s)", call.data, types.len ? types.data : "", known ? "" : all);
   if (schema.release) schema.release(&schema);
-  if (!st) st = tl_buf_append(out, select.data, select.len, err);
-  tl_buf_deinit(&select);
+  tl_buf_deinit(&call);
+  tl_buf_deinit(&look);
+  tl_buf_deinit(&types);
   return st;
 }
 

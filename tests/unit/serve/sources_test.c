@@ -51,6 +51,16 @@ static int set_up(void **state) {
   put("more.jsonl", "{\"symbol\":\"2024-01-02\",\"close\":1}\n{\"symbol\":\"2024-01-03\",\"close\":2}\n");
   put("other.jsonl", "{\"symbol\":\"A\",\"extra\":1}\n");
   put("from.csv", "symbol\nX\n");
+  tl_buf late = {0};
+  for (int i = 0; i < 30000; i++) assert_int_equal(tl_buf_appends(&late, "{\"lot\":1}\n", NULL), TL_OK);
+  assert_int_equal(tl_buf_appends(&late, "{\"lot\":1,\"symbol\":\"7\"}\n", NULL), TL_OK);
+  put("late.jsonl", late.data);
+  tl_buf_clear(&late);
+  assert_int_equal(tl_buf_appends(&late, "symbol,odd\n", NULL), TL_OK);
+  for (int i = 0; i < 30000; i++) assert_int_equal(tl_buf_appends(&late, "1,2\n", NULL), TL_OK);
+  assert_int_equal(tl_buf_appends(&late, "x,y\n", NULL), TL_OK);
+  put("late.csv", late.data);
+  tl_buf_deinit(&late);
   put("select one.csv", "symbol\nY\n");
   put("data", "no ending");
   run("COPY (SELECT 'x' AS symbol, 1.0 AS close) TO 'one.parquet'");
@@ -123,6 +133,19 @@ static void columns_are_read_as_the_tables_types(void **state) {
   assert_rows("other.jsonl", &table, "symbol,extra\nA,1\n");
   assert_rows("z.csv.gz", &table, "symbol\nz\n");
   assert_rows("one.parquet", &table, "symbol,close\nx,1.0\n");
+}
+
+static void what_comes_late_in_a_file_counts(void **state) {
+  (void)state;
+  tl_buf out = {0};
+  tl_error err = {0};
+  if (rows_of("late.jsonl", &table, &out, &err)) fail_msg("%s", err.message);
+  assert_memory_equal(out.data, "lot,symbol\n", 11);
+  assert_string_equal(out.data + out.len - 4, "1,7\n");
+  tl_buf_clear(&out);
+  if (rows_of("late.csv", &table, &out, &err)) fail_msg("%s", err.message);
+  assert_string_equal(out.data + out.len - 4, "x,y\n");
+  tl_buf_deinit(&out);
 }
 
 static void columns_of_the_path_count_where_the_table_has_them(void **state) {
@@ -245,6 +268,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_query_is_told_from_a_file),
     cmocka_unit_test(columns_are_read_as_the_tables_types),
+    cmocka_unit_test(what_comes_late_in_a_file_counts),
     cmocka_unit_test(columns_of_the_path_count_where_the_table_has_them),
     cmocka_unit_test(what_is_neither_is_refused_by_name),
     cmocka_unit_test(a_stream_becomes_a_select),

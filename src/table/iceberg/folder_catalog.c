@@ -113,7 +113,7 @@ static tl_status read_hint(tl_table_log *log, int64_t *number, tl_error *err) {
   tl_status st = tl_store_get(log->store, hint_key, HINT_BYTES_MAX, &text, NULL, err);
   size_t len = text.len;
   while (len && (text.data[len - 1] == '\n' || text.data[len - 1] == '\r' || text.data[len - 1] == ' ')) len--;
-  if (!st && (tl_number_i64(text.data, len, number) || *number < 0)) *number = -1;
+  if (st || !len || tl_number_i64(text.data, len, number) || *number < 0) *number = -1;
   tl_buf_deinit(&text);
   return st == TL_ENOTFOUND || st == TL_ELIMIT ? TL_OK : st;
 }

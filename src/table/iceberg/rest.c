@@ -245,7 +245,10 @@ tl_status tl_iceberg_rest_commit(tl_iceberg_rest *r, const tl_iceberg_state *sta
   TL_FAULT_STEP(); /* manifests and list are there, nobody knows of them */
   for (int tries = 1;; tries++) {
     st = ask(r, "POST", r->table.data, &body, err);
-    if (!st && r->answer.code == 200) break;
+    if (!st && r->answer.code == 200) {
+      *unknown = false;
+      break;
+    }
     bool open = st ? r->answer.sent : r->answer.code >= 500 || r->answer.code == 408;
     if (!st) st = refused(r, "commit to", err);
     *unknown = *unknown || open;

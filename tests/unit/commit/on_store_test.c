@@ -11,6 +11,7 @@
 #include "base/prng.h"
 #include "commit/task.h"
 #include "ledger/objects.h"
+#include "store/backend.h"
 
 enum { DAYS = 12, ROWS_A_DAY = 20 };
 
@@ -173,6 +174,59 @@ static void writers_of_one_file_leave_the_union_and_a_ledger_that_knows_it(void 
   }
 }
 
+/* One writer's put is held up until another has committed: before his file lies there, or before his entry does. */
+static struct {
+  const tl_backend *real;
+  const char *prefix; /* of the key whose first put is held up */
+  lake other;
+  bool done;
+} meeting;
+
+static tl_status put_after_the_other(void *self, const char *key, const tl_store_source *source, const tl_store_put_as *as, tl_store_info *info,
+                                     tl_error *err) {
+  if (!meeting.done && !strncmp(key, meeting.prefix, strlen(meeting.prefix))) {
+    meeting.done = true;
+    tl_piece piece = piece_of_days(&meeting.other, "A", 3, 8);
+    must_commit(&meeting.other, &piece, 1);
+  }
+  return meeting.real->put(self, key, source, as, info, err);
+}
+
+static void two_writers_meet_at_every_point(void **state) {
+  (void)state;
+  static const char *const prefixes[] = {"equities_1min/", "_ticklake/ledger/"};
+  for (int round = 0; round < 4; round++) { /* the file is there already, or not */
+    lake l;
+    tl_error err = {0};
+    lake_make(&l, TL_LAYOUT_HIVE, "1m");
+    must_open_on_store(&l);
+    if (round >= 2) {
+      tl_piece first = piece_of_days(&l, "A", 0, 1);
+      must_commit(&l, &first, 1);
+    }
+    meeting.prefix = prefixes[round % 2];
+    meeting.done = false;
+    meeting.other = (lake){.layout = l.layout, .dataset = l.dataset};
+    memcpy(meeting.other.path, l.path, sizeof l.path);
+    must_open_on_store(&meeting.other);
+    tl_backend held_up = *l.store->backend;
+    held_up.put = put_after_the_other;
+    meeting.real = l.store->backend;
+    l.store->backend = &held_up;
+    tl_piece piece = piece_of_days(&l, "A", 0, 5);
+    if (tl_commit_group(l.commit, &piece, 1, &err)) fail_msg("%s", err.message);
+    tl_piece_deinit(&piece);
+    l.store->backend = meeting.real;
+    assert_true(meeting.done);
+    expect_file(&l, "A", JAN_1, rows, 8 * ROWS_A_DAY);
+    expect_named(&l, 1);
+    expect_named(&meeting.other, 1);
+    lake_close(&meeting.other);
+    lake_close(&l);
+    lake_remove(&l);
+  }
+}
+
 #ifdef TL_FAULTS
 /* A child that ends before its n-th step or around its n-th file call; then the same group comes again. */
 static void a_writer_may_die_anywhere(void **state) {
@@ -256,6 +310,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_files_are_those_of_a_folder),
       cmocka_unit_test(rejects_lie_beside_and_go_with_a_clean_answer),
+      cmocka_unit_test(two_writers_meet_at_every_point),
       cmocka_unit_test(writers_of_one_file_leave_the_union_and_a_ledger_that_knows_it),
 #ifdef TL_FAULTS
       cmocka_unit_test(a_writer_may_die_anywhere),

@@ -1,10 +1,7 @@
 /* open_table.c - include/ticklake/table.h onto table/relation.h, with serve/sources.h for what a verb reads. */
 #include <inttypes.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "api/options.h"
 #include "base/alloc.h"
@@ -25,16 +22,10 @@ struct tl_table {
 
 /* ---- opening ---- */
 
-/* Room for what does not fit into memory: a folder of this handle's own, which DuckDB makes and removes. */
 static tl_status open_engine(tl_table *t, const tl_table_options *o, tl_error *err) {
-  static atomic_uint handles;
   const char *temp = t->temp ? t->temp : getenv("TMPDIR");
-  tl_buf spill = {0};
-  tl_status st = tl_buf_appendf(&spill, err, "%s/ticklake-spill-%d-%u", temp && *temp ? temp : "/tmp", (int)getpid(), atomic_fetch_add(&handles, 1));
-  tl_engine_options options = {.memory_bytes = o->memory_max_bytes > 0 ? o->memory_max_bytes : (int64_t)1 << 30, .spill = spill.data};
-  if (!st) st = tl_engine_open(&options, &t->engine, err);
-  tl_buf_deinit(&spill);
-  return st;
+  tl_engine_options options = {.memory_bytes = o->memory_max_bytes > 0 ? o->memory_max_bytes : (int64_t)1 << 30, .spill = temp && *temp ? temp : "/tmp"};
+  return tl_engine_open(&options, &t->engine, err);
 }
 
 /* All but the relation. */

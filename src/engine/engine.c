@@ -2,8 +2,10 @@
 #include "engine/engine.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -30,7 +32,10 @@ tl_status tl_engine_fail(tl_error *err, const char *message) {
 /* ---- opening ---- */
 
 static tl_status configure(duckdb_config config, const tl_engine_options *options, tl_error *err) {
+  static atomic_uint engines;
   char memory[32], threads[16];
+  tl_buf spill = {0}; /* a folder of this engine's own, made when it is needed: DuckDB's files have the same names in every process */
+  tl_status st = options->spill ? tl_buf_appendf(&spill, err, "%s/ticklake-spill-%d-%u", options->spill, (int)getpid(), atomic_fetch_add(&engines, 1)) : TL_OK;
   snprintf(memory, sizeof memory, "%" PRId64 "B", options->memory_bytes);
   snprintf(threads, sizeof threads, "%d", options->threads);
   const struct {
@@ -39,15 +44,16 @@ static tl_status configure(duckdb_config config, const tl_engine_options *option
     {"autoinstall_known_extensions", "false"},
     {"autoload_known_extensions", "false"},
     {"allow_community_extensions", "false"},
-    {"temp_directory", options->spill ? options->spill : ""},
+    {"temp_directory", spill.data ? spill.data : ""},
     {"enable_external_file_cache", "false"}, /* files are replaced under their names; and it holds memory */
     {options->memory_bytes > 0 ? "memory_limit" : NULL, memory},
     {options->threads > 0 ? "threads" : NULL, threads},
   };
-  for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+  for (size_t i = 0; !st && i < sizeof settings / sizeof settings[0]; i++)
     if (settings[i].name && duckdb_set_config(config, settings[i].name, settings[i].value) != DuckDBSuccess)
-      return tl_fail(err, TL_EINTERNAL, "cannot set DuckDB's %s to '%s'", settings[i].name, settings[i].value);
-  return TL_OK;
+      st = tl_fail(err, TL_EINTERNAL, "cannot set DuckDB's %s to '%s'", settings[i].name, settings[i].value);
+  tl_buf_deinit(&spill);
+  return st;
 }
 
 static tl_status open_database(tl_engine *engine, const tl_engine_options *options, tl_error *err) {

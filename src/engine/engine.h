@@ -27,7 +27,7 @@ typedef struct tl_engine tl_engine;
 typedef struct tl_engine_options {
   int64_t memory_bytes; /* limit of DuckDB's buffers, 0: its default, 80 % of the machine */
   int threads;          /* 0: one per core */
-  const char *spill;    /* folder for what does not fit memory_bytes; NULL: nothing is spilled to disk */
+  const char *spill;    /* folder below which a folder of the engine's own takes what does not fit memory_bytes; NULL: nothing is spilled */
 } tl_engine_options;
 
 tl_status tl_engine_open(const tl_engine_options *options, tl_engine **out, tl_error *err); /* options may be NULL */

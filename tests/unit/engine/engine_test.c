@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/fault.h"
+#include "base/io.h"
 #include "engine/engine.h"
 #include "market/time.h"
 
@@ -243,8 +244,54 @@ static void every_failing_allocation_of_ours_is_reported_without_a_leak(void **s
 }
 #endif
 
+static size_t entries_of(const char *folder) {
+  tl_io_names names;
+  assert_int_equal(tl_io_list(folder, &names, NULL), TL_OK);
+  size_t count = names.count;
+  tl_io_names_deinit(&names);
+  return count;
+}
+
+/* Sorts more than the memory allowed holds. */
+static void start_sort(tl_engine *sorter, struct ArrowArrayStream *out) {
+  tl_error err = {0};
+  if (tl_engine_query(sorter, "SELECT hash(i) AS h, repeat('x', 20) || i AS t FROM range(3000000) r(i) ORDER BY h", NULL, 0, out, &err)) fail_msg("%s", err.message);
+}
+
+static void what_does_not_fit_goes_to_a_folder_of_each_engine(void **state) {
+  (void)state;
+  char folder[] = "/tmp/ticklake-engine-XXXXXX";
+  assert_non_null(mkdtemp(folder));
+  tl_engine *engines[2];
+  struct ArrowArrayStream streams[2];
+  for (int i = 0; i < 2; i++) {
+    tl_engine_options options = {.memory_bytes = 100 << 20, .threads = 1, .spill = folder};
+    assert_int_equal(tl_engine_open(&options, &engines[i], NULL), TL_OK);
+    start_sort(engines[i], &streams[i]);
+  }
+  int64_t rows[2] = {0};
+  size_t folders = 0;
+  for (int i = 1; i >= 0; i--) { /* the second ends, and cleans up, while the first one's rows still lie there */
+    for (bool more = true; more;) {
+      struct ArrowArray part;
+      assert_int_equal(streams[i].get_next(&streams[i], &part), 0);
+      if (entries_of(folder) > folders) folders = entries_of(folder);
+      more = part.release != NULL;
+      rows[i] += part.length;
+      if (more) part.release(&part);
+    }
+    streams[i].release(&streams[i]);
+    tl_engine_close(engines[i]);
+  }
+  assert_int_equal(rows[0], 3000000);
+  assert_int_equal(rows[1], 3000000);
+  assert_int_equal(folders, 2);
+  assert_int_equal(rmdir(folder), 0); /* and nothing is left */
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test(what_does_not_fit_goes_to_a_folder_of_each_engine),
     cmocka_unit_test(numbers_come_exact),
     cmocka_unit_test(statements_run_in_order_on_one_catalog),
     cmocka_unit_test(failures_carry_duckdbs_text),

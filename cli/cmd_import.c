@@ -122,7 +122,7 @@ int cli_import(cli_args *args, const char *line) {
 int cli_data_import(cli_args *args, const char *line) {
   const char *told = getenv("TICKLAKE_LAKE");
   if (!args->lake && (!told || !*told)) args->lake = "data/parquet";
-  if (!args->import.layout) args->import.layout = "flat";
+  if (!args->import.layout && !args->import.faces) args->import.layout = "flat";
   return cli_import(args, line);
 }
 

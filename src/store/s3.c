@@ -50,6 +50,12 @@ tl_status tl_s3_no_object(const tl_s3 *s, const char *key, const tl_s3_answer *a
                  a->type[0] ? ", rather " : "", a->type, s->endpoint);
 }
 
+static bool is_no_such_key(tl_s3 *s, const tl_s3_answer *a, const tl_s3_refusal *r) {
+  bool no_key = a->code == 404 && !strcmp(r->code, "NoSuchKey");
+  if (no_key) atomic_store(&s->bucket_seen, true); /* it was looked for in there */
+  return no_key;
+}
+
 tl_status tl_s3_read(tl_s3 *s, const char *key, const char *etag, int64_t offset, int64_t len, tl_s3_answer *a, tl_error *err) {
   tl_s3_refusal r;
   char range[80];
@@ -61,7 +67,7 @@ tl_status tl_s3_read(tl_s3 *s, const char *key, const char *etag, int64_t offset
     tl_buf_clear(&a->body);
     return TL_OK;
   }
-  if (a->code == 404 && !strcmp(r.code, "NoSuchKey")) return not_there(s, key, err);
+  if (is_no_such_key(s, a, &r)) return not_there(s, key, err);
   if (a->code == 412) return tl_fail(err, TL_ECONFLICT, "'%s/%s' was changed while it was read", s->uri, key);
   if (a->code < 200 || a->code > 299) return tl_s3_explain(s, key, a, &r, err);
   if (a->code != 206 || a->range_start != offset || a->range_total < 0 || !a->etag[0]) return tl_s3_no_object(s, key, a, err);
@@ -88,7 +94,7 @@ static tl_status read_whole(tl_s3 *s, const char *key, size_t bytes_max, tl_s3_a
     tl_s3_refusal r;
     tl_status st = get_request(s, key, NULL, NULL, bytes_max ? bytes_max : 1, a, &r, err);
     if (st) return st;
-    if (a->code == 404 && !strcmp(r.code, "NoSuchKey")) return not_there(s, key, err);
+    if (is_no_such_key(s, a, &r)) return not_there(s, key, err);
     if (a->code < 200 || a->code > 299) return tl_s3_explain(s, key, a, &r, err);
     bool fits = a->etag_is_md5 && body_fits_etag(a);
     if (a->code != 200 || !a->etag[0] || (!a->is_s3 && !fits)) return tl_s3_no_object(s, key, a, err);
@@ -172,7 +178,7 @@ tl_status tl_s3_remove(void *self, const char *key, tl_error *err) {
   tl_status st = tl_s3_check_key(s, key, err);
   if (!st) st = tl_s3_url(s, key, NULL, &url, err);
   if (!st) st = tl_s3_ask(s, key, &(tl_s3_request){.method = "DELETE", .url = url.data}, &a, &r, err);
-  bool gone = a.code == 204 || (a.code == 200 && a.is_s3) || (a.code == 404 && !strcmp(r.code, "NoSuchKey"));
+  bool gone = a.code == 204 || (a.code == 200 && a.is_s3) || is_no_such_key(s, &a, &r);
   if (!st && !gone) st = a.code >= 200 && a.code <= 299 ? tl_s3_no_object(s, key, &a, err) : tl_s3_explain(s, key, &a, &r, err);
   tl_buf_deinit(&url);
   tl_buf_deinit(&a.body);

@@ -132,6 +132,7 @@ static tl_status refused(const tl_s3 *s, const char *what, const tl_s3_answer *a
     if (!strcmp(meanings[i].code, r->code)) return tl_fail(err, meanings[i].status, "%s: %s", what, meanings[i].words);
   if (r->code[0]) return tl_fail(err, a->code == 401 || a->code == 403 ? TL_EAUTH : TL_EHTTP, "%s: HTTP %d %s%s%s", what, a->code, r->code, r->message[0] ? ": " : "", r->message);
   if (a->code == 401 || a->code == 403) return tl_fail(err, TL_EAUTH, "%s: HTTP %d, access is denied", what, a->code);
+  if (a->code == 408 || a->code == 429 || a->code >= 500) return tl_fail(err, TL_EHTTP, "%s: %s answers HTTP %d again and again", what, s->endpoint, a->code);
   return tl_fail(err, TL_EHTTP, "%s: HTTP %d without the words of an S3 store%s%s; is %s one, and no proxy between?", what, a->code, a->type[0] ? ", but " : "", a->type, s->endpoint);
 }
 

@@ -172,7 +172,7 @@ static tl_status s3_fetch(void *self, const char *key, int fd, const char *local
 
 tl_status tl_s3_remove(void *self, const char *key, tl_error *err) {
   tl_s3 *s = self;
-  tl_s3_refusal r;
+  tl_s3_refusal r = {0};
   tl_s3_answer a = {0};
   tl_buf url = {0};
   tl_status st = tl_s3_check_key(s, key, err);

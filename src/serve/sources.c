@@ -235,6 +235,7 @@ tl_status tl_sources_expand(tl_sources *s, const char *sql, tl_buf *out, tl_erro
       tl_buf_deinit(&c.uri);
       tl_buf_deinit(&c.version);
       tl_buf_deinit(&c.timestamp);
+      if (st) break; /* uri may stand on the text's end */
       token = (tl_token){TL_TOKEN_OTHER, uri.at, 1};
     } else {
       st = tl_buf_append(out, token.at, token.len, err);

@@ -422,6 +422,33 @@ static void every_disk_call_of_a_checkpoint_may_fail(void **state) {
   table_close(&t);
 }
 
+static void memory_may_run_out_in_a_checkpoint(void **state) {
+  (void)state;
+  table t;
+  table_open(&t, true);
+  table_create(&t, NULL, 0);
+  grow(&t, 3, 5);
+  tl_snapshot *s = table_load(&t);
+  int64_t live = tl_alloc_live();
+  bool done = false;
+  for (long n = 1; !done; n += 1 + n / 8) {
+    tl_table_log *log = NULL;
+    tl_snapshot *again = NULL;
+    tl_fault_arm(TL_SEAM_ALLOC, n, TL_FAULT_ERROR, 0);
+    tl_status st = F->checkpoint(t.log, s, &t.err);
+    if (!st) st = F->open(t.store, &t.env, &log, &t.err);
+    if (!st) st = F->load(log, (tl_at){TL_AT_LATEST, 0}, &again, &t.err);
+    done = !tl_fault_disarm();
+    if (st != TL_OK) assert_int_equal(st, TL_ENOMEM);
+    if (done) same_snapshot(s, again);
+    tl_snapshot_close(again);
+    F->close(log);
+    assert_int_equal(tl_alloc_live(), live);
+  }
+  tl_snapshot_close(s);
+  table_close(&t);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_checkpoint_is_what_the_commits_add_up_to),
@@ -436,6 +463,7 @@ int main(void) {
     cmocka_unit_test(what_a_vacuum_must_keep),
     cmocka_unit_test(a_failed_checkpoint_never_fails_the_commit),
     cmocka_unit_test(every_disk_call_of_a_checkpoint_may_fail),
+    cmocka_unit_test(memory_may_run_out_in_a_checkpoint),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

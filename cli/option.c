@@ -10,7 +10,7 @@
 #define AT(member) offsetof(cli_args, member)
 
 const cli_option cli_common_options[] = {
-    {"lake", 0, CLI_TEXT, AT(lake), "URI", "the lake's folder (default: TICKLAKE_LAKE, local_storage_dir, ./lake)"},
+    {"lake", 0, CLI_TEXT, AT(lake), "URI", "a folder or s3://bucket/prefix (default: TICKLAKE_LAKE, local_storage_dir, ./lake)"},
     {"config", 0, CLI_TEXT, AT(config), "FILE", "settings file (default: settings.ini, config/config.ini, user's folder)"},
     {"log-file", 0, CLI_TEXT, AT(log_file), "FILE", "append log lines to FILE"},
     {"log-level", 0, CLI_WORD, AT(log_level), "error|warn|info|debug|trace", "what to log (default: info; warn on a terminal)"},

@@ -34,7 +34,7 @@ typedef struct tl_lake tl_lake;
 
 typedef struct tl_lake_options {
   size_t size;             /* sizeof(tl_lake_options) */
-  const char *path;        /* NULL: TICKLAKE_LAKE, then local_storage_dir of the settings, then "./lake" */
+  const char *path;        /* folder or s3://bucket/prefix; NULL: TICKLAKE_LAKE, then local_storage_dir of the settings, then "./lake" */
   const char *config_file; /* NULL: settings.ini, config/config.ini, then the user's configuration folder */
 } tl_lake_options;
 

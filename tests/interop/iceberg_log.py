@@ -55,13 +55,18 @@ def field_ids(schema):
     return out
 
 
+def plain_path(uri):
+    """A path as pyarrow's file systems take it."""
+    return re.sub(r"^(file:/*(?=/)|s3[an]?://)", "", uri)
+
+
 class IcebergLog:
     def __init__(self, fs, base, metadata=None):
         """metadata: the file of a catalog's table; else the newest of the folder."""
         self.fs, self.base, self.at = fs, base, metadata
 
     def path(self, uri):
-        return re.sub(r"^(file:/*(?=/)|s3[an]?://)", "", uri)
+        return plain_path(uri)
 
     def numbers(self):
         found = self.fs.get_file_info(pyarrow.fs.FileSelector(f"{self.base}/metadata", allow_not_found=True))

@@ -2,6 +2,7 @@
 import pathlib
 import subprocess
 
+import iceberg_log
 import tables
 
 
@@ -38,3 +39,40 @@ class RestCatalog:
         self.child.wait(20)
         self.child.stdout.close()
         self.log.close()
+
+
+class RestTable(tables.Table):
+    """A table of the catalog, ns.NAME; its peers find it there as we do."""
+
+    def __init__(self, catalog, name, partition=None, columns=tables.COLUMNS, url=None):
+        self.catalog, self.client = catalog, catalog.pyiceberg()
+        if ("ns",) not in self.client.list_namespaces():
+            self.client.create_namespace("ns")
+        self.settings = {"TICKLAKE_ICEBERG_REST": url or catalog.url, "TICKLAKE_ICEBERG_WAREHOUSE": catalog.warehouse}
+        self.rest_uri = f"rest:ns.{name}"
+        super().__init__(catalog.place, name, "iceberg", partition, columns)
+
+    def run(self, verb, *args, **options):
+        return tables.ok(self.place, ["table", verb, self.rest_uri, *args], **{**self.settings, **options})
+
+    def load(self):
+        return self.client.load_table(f"ns.{self.name}")
+
+    def iceberg(self):
+        at = self.load().metadata_location
+        return iceberg_log.IcebergLog(self.place.fs, iceberg_log.plain_path(at).rpartition("/metadata/")[0], at)
+
+    def check(self, step=-1, readers=None, lint=True):
+        what, want, _, _ = self.versions[step]
+        _, iceberg = self.wants(step)
+        snapshot, newest = want["iceberg"], step in (-1, len(self.versions) - 1)
+        table = self.load()
+        for at in [snapshot] * (snapshot != -1) + [None] * newest:
+            found = {"pyiceberg": table.scan(snapshot_id=at).to_arrow(), "iceberg_log": self.iceberg().rows(at),
+                     "duckdb": tables.read_duckdb_iceberg(self.place, self.name, at, metadata=table.metadata_location)}
+            for name, data in found.items():
+                got = tables.to_read(data)
+                expected = iceberg if at is None else tables.narrowed(iceberg, got)
+                tables.same(got if at is None else tables.narrowed(got, expected), expected, f"{self.name}, {what}, {name} at {at}")
+        if lint and newest:
+            self.lint()

@@ -74,7 +74,7 @@ def test_every_commit_at_every_version(places, where, faces, partition):
     for step, change, done in live(table, random_):
         change()
         table.note(step)
-        table.check()
+        table.check(readers=None if tables.SCALE >= 0.5 else ("delta_log", "iceberg_log"))  # all readers come below
         assert done["version"] is not None, (step, done)
     if "delta" in table.faces:  # one commit a verb: no version is left out, none is there twice
         assert [want["delta"] for _, want, _, _ in table.versions] == list(range(len(table.versions)))
@@ -146,6 +146,8 @@ def test_pyiceberg_sees_our_statistics(places, partition):
     by_column = {name: [row[i] for row in rows] for i, (name, _) in enumerate(tables.COLUMNS)}
     for name in ("symbol", "timestamp", "close", "volume", "note", "day", "lots"):
         metrics = [f["readable_metrics"][name] for f in files]
+        if table.partition and name in table.partition.split(","):
+            continue  # the column is not in the files: its value is the partition's
         assert sum(m["value_count"] for m in metrics) == len(rows) and sum(m["null_value_count"] for m in metrics) == 0
         assert min(m["lower_bound"] for m in metrics) == min(by_column[name]) and max(m["upper_bound"] for m in metrics) == max(by_column[name]), name
 

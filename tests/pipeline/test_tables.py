@@ -1,13 +1,19 @@
 """A lake whose datasets are open tables: what is true of them beyond what every layout is tested for, in the words of the
 peers' readers. What a lake of files answers to a command, a lake of tables answers too."""
 import json
+import pathlib
 import shutil
+import sys
 
 import pyarrow as pa
 import pytest
 
 import harness
 import truth
+from test_s3_lake import S3Home
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "interop"))
+from minio import minio  # noqa: E402, F401
 
 TABLES = ["delta", "iceberg", "delta,iceberg"]
 SYMBOLS, START, END = ["AAPL", "BRK.B", "SPLT"], "2024-05-30", "2024-06-04"
@@ -56,7 +62,7 @@ def test_the_faces_of_one_import_agree_row_for_row(kind, sim, lakes):
 
 @pytest.mark.parametrize("layout", TABLES)
 @pytest.mark.parametrize("words", [("read", "1m", "BRK.B", START, END, "--format", "json"), ("read", "trades", "AAPL,SPLT", "2024-05-31T13:30:00Z", "2024-06-03T14:00:00.5Z", "--format", "json"),
-                                   ("read", "quotes", "--format", "csv", "--limit", "500"), ("read", "1m", "SPLT,AAPL", START, END, "--session", "regular", "--columns", "timestamp,symbol,close", "--format", "csv"),
+                                   ("read", "quotes", "SPLT,BRK.B", "--format", "csv", "--limit", "500"), ("read", "1m", "SPLT,AAPL", START, END, "--session", "regular", "--columns", "timestamp,symbol,close", "--format", "csv"),
                                    ("read", "1m", "AAPL", "2024-06-08", "2024-06-09", "--format", "csv"), ("read", "1m", "AAPL,NONE", START, END, "--format", "csv"),
                                    ("read", "trades", "NONE"), ("read", "1d", "AAPL"), ("symbols", "trades"), ("range", "quotes", "BRK.B", "--json"), ("range", "trades", "SPLT"), ("range", "1m", "NONE"),
                                    ("coverage", "--json"), ("gaps", "--json"), ("plan", "1m", "AAPL,BRK.B", "2024-05-20", "2024-06-10", "--json"),
@@ -173,3 +179,60 @@ def test_a_table_of_others_in_the_place_is_refused_by_name(sim, home):
     outcome = home.run("import", "5m", "AAPL", "2024-06-10", "2024-06-10", "--layout", "delta")
     assert outcome.code in (1, 2) and "timestamp" in outcome.stderr, outcome
     assert deltalake.DeltaTable(str(home.lake / "equities_5min")).version() == 0
+
+
+@pytest.mark.parametrize("layout", TABLES)
+def test_a_lake_of_tables_on_s3(layout, sim, lakes, minio, tmp_path):
+    """The same rows as in a folder, two writers that meet, no request for what is there, nothing left beside it."""
+    home = S3Home(tmp_path, sim.url, minio)
+    words = harness.LAYOUTS[layout]
+    processes = [home.start("import", "trades", symbols, START, end, "--json", *words) for symbols, end in ((",".join(SYMBOLS), "2024-06-03"), ("SPLT,BRK.B,AAPL", END))]
+    for process in processes:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, harness.Outcome(process.returncode, out.decode(), err.decode())
+    home.import_("trades", "BRK.B", "2024-05-28", "2024-05-29")
+    home.import_("1m", ",".join(SYMBOLS), START, END)
+    home.import_("1m", "BRK.B", "2024-05-28", "2024-05-29")
+    for asked in (["read", "trades", ",".join(SYMBOLS), "--format", "json"], ["read", "1m", "BRK.B", START, END, "--session", "regular", "--format", "csv"], ["symbols", "trades"], ["range", "trades", "BRK.B"],
+                  ["sql", "select symbol, count(*), max(high) from equities_1min group by 1 order by 1"]):
+        assert home.ok(*asked).stdout == lakes["hive"].ok(*asked).stdout
+    sim.reset()
+    assert home.import_("trades", ",".join(SYMBOLS), START, END)["requests"] == 0 and sim.requests() == 0
+    assert all(row["ok"] for row in home.ok("audit", "--json").json)
+    assert any(k.startswith("trades/_delta_log/") for k in home.keys()) == ("delta" in layout)
+    assert any(k.startswith("trades/metadata/") for k in home.keys()) == ("iceberg" in layout)
+    assert list(home.temp.iterdir()) == [] and not home.lake.exists()
+
+
+STEPS = 12  # of one import's commit; a step past the last one strikes nothing
+
+
+@pytest.mark.parametrize("kind,layout", [("5m", "delta,iceberg"), ("trades", "delta"), ("trades", "iceberg")])
+def test_a_crash_at_any_step_of_a_commit(kind, layout, sim, tmp_path):
+    """The next command goes on; readers see whole versions; no row is lost or there twice."""
+    make = (lambda *a: truth.bars(sim, "5m", *a)) if kind == "5m" else (lambda *a: truth.trades(sim, *a))
+    words = [kind, "AAPL,SPLT", "2024-05-31", "2024-06-03"]
+    before, want = make(["AAPL", "SPLT"], "2024-05-31", "2024-05-31"), make(["AAPL", "SPLT"], "2024-05-31", "2024-06-03")
+    start = harness.Home(tmp_path / "start", sim.url)
+    start.import_(kind, "AAPL,SPLT", "2024-05-31", "2024-05-31", *harness.LAYOUTS[layout])
+    struck = 0
+    for step in range(1, STEPS + 1):
+        home = harness.Home(tmp_path / "start", sim.url)  # paths in Iceberg's metadata are absolute: one place, put back each time
+        kept = tmp_path / "kept"
+        if step == 1:
+            shutil.copytree(home.lake, kept)
+        shutil.rmtree(home.lake)
+        shutil.copytree(kept, home.lake)
+        outcome = home.run("import", *words, env={"TICKLAKE_FAULT": f"step:{step}:exit-before"})
+        if outcome.code == 0:
+            break
+        assert outcome.code == 99, outcome
+        struck += 1
+        for face in layout.split(","):
+            rows = harness.rows_of(home.lake, kind, face)
+            assert rows in (before, want)
+        home.import_(*words)
+        harness.assert_rows(home.rows(kind, layout), want)
+        home.sound(layout)
+        assert not list((home.lake / "_ticklake").glob(".stage.*"))
+    assert struck >= 5

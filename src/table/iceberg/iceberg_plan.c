@@ -190,23 +190,22 @@ static bool *found_remove(tl_iceberg_plan *p, const char *key) {
   return at ? &p->found[at - p->removes] : NULL;
 }
 
+/* Are the values of an entry those of a partition in texts? Compared as values: 1.50 is 1.5. A text that is no value may be any. */
+static bool in_partition(const tl_manifest_entry *e, const tl_manifest_spec *spec, const char *const *texts) {
+  for (size_t i = 0; i < spec->count; i++) {
+    tl_iceberg_value value;
+    if (tl_iceberg_value_parse(&spec->results[i], spec->fields[i].transform, texts[i], &value, NULL)) continue;
+    if (tl_iceberg_value_compare(&spec->results[i], &value, &e->partition[i]) != 0) return false;
+  }
+  return true;
+}
+
 /* A file that came since the base: was its partition read? */
 static tl_status check_newcomer(tl_iceberg_plan *p, const tl_manifest_entry *e, const tl_manifest_spec *spec, const char *key, tl_error *err) {
   const tl_edit *edit = p->edit;
   bool read = edit->reads == TL_READS_ALL || e->spec_id != p->state.metadata->default_spec_id;
-  char **texts = tl_calloc(spec->count ? spec->count : 1, sizeof *texts);
-  tl_status st = texts ? tl_iceberg_texts(e, spec, texts, err) : no_memory(err);
-  for (size_t r = 0; !st && !read && r < edit->read_partition_count; r++) {
-    bool equal = true;
-    for (size_t i = 0; equal && i < spec->count; i++) {
-      const char *a = edit->read_partitions[r][i], *b = texts[i];
-      equal = a && b ? !strcmp(a, b) : !a && !b;
-    }
-    read = equal;
-  }
-  for (size_t i = 0; texts && i < spec->count; i++) tl_free(texts[i]);
-  tl_free(texts);
-  if (st || !read) return st;
+  for (size_t r = 0; !read && r < edit->read_partition_count; r++) read = in_partition(e, spec, edit->read_partitions[r]);
+  if (!read) return TL_OK;
   p->final = true;
   return tl_fail(err, TL_ECONFLICT, "another writer added '%s' to what this change was made from", key);
 }

@@ -192,6 +192,24 @@ static void what_is_neither_is_refused_by_name(void **state) {
   }
 }
 
+static void every_cut_of_a_query_is_refused_or_left_alone(void **state) {
+  (void)state;
+  static const char query[] = "/* a */ with \"x\" as (select 'it''s', $$b$$) from delta ( 't', version := 3 ) d join Iceberg('u' , timestamp => TIMESTAMP '2024-01-31') -- c";
+  for (size_t len = 0; len < sizeof query; len++) {
+    tl_sources *sources = NULL;
+    tl_buf sql = {0};
+    tl_error err = {0};
+    char *cut = tl_strndup(query, len); /* on the heap, where reading past the end shows */
+    assert_int_equal(tl_sources_open(engine, NULL, temp, &sources, NULL), TL_OK);
+    tl_status st = tl_sources_expand(sources, cut, &sql, &err);
+    if (!st) assert_string_equal(sql.data ? sql.data : "", cut);
+    else assert_true(st == TL_EUSAGE || st == TL_ENOTFOUND);
+    tl_buf_deinit(&sql);
+    tl_sources_close(sources);
+    tl_free(cut);
+  }
+}
+
 static void a_stream_becomes_a_select(void **state) {
   (void)state;
   tl_sources *sources = NULL;
@@ -271,6 +289,7 @@ int main(void) {
     cmocka_unit_test(what_comes_late_in_a_file_counts),
     cmocka_unit_test(columns_of_the_path_count_where_the_table_has_them),
     cmocka_unit_test(what_is_neither_is_refused_by_name),
+    cmocka_unit_test(every_cut_of_a_query_is_refused_or_left_alone),
     cmocka_unit_test(a_stream_becomes_a_select),
     cmocka_unit_test(versions_and_times_are_text),
 #ifdef TL_FAULTS

@@ -35,15 +35,9 @@ static const char *partition_value(const tl_delta_file *file, const char *name, 
   return NULL;
 }
 
-static tl_status fill_file(const tl_snapshot *s, const char *base, const tl_delta_file *from, tl_data_file *out, tl_error *err) {
-  tl_buf path = {0};
-  if (from->has_vector)
-    return tl_fail(err, TL_EUSAGE, "the file '%.150s' has a deletion vector: the feature 'deletionVectors' is not read by this engine", from->path);
-  tl_status st = tl_delta_path_read(base, from->path, &path, err);
-  if (!st) out->path = tl_buf_take(&path);
-  tl_buf_deinit(&path);
-  if (st) return st;
+static tl_status fill_file(const tl_snapshot *s, const tl_delta_file *from, tl_data_file *out, tl_error *err) {
   size_t count = s->partitioning.count;
+  tl_status st = TL_OK;
   out->partition = tl_calloc(count + 1, sizeof *out->partition);
   out->raw = from->stats ? tl_strdup(from->stats) : NULL;
   if (!out->partition || (from->stats && !out->raw)) return tl_fail(err, TL_ENOMEM, "cannot hold the files of a table");
@@ -61,39 +55,50 @@ static tl_status fill_file(const tl_snapshot *s, const char *base, const tl_delt
   return st;
 }
 
-typedef struct sorted_file {
-  tl_data_file file;
-  tl_delta_file *from;
-} sorted_file;
+typedef struct named { /* small, for sorting */
+  char *path;
+  tl_delta_file *file;
+} named;
 
-static int compare_files(const void *a, const void *b) { return strcmp(((const sorted_file *)a)->file.path, ((const sorted_file *)b)->file.path); }
+static int compare_named(const void *a, const void *b) { return strcmp(((const named *)a)->path, ((const named *)b)->path); }
+
+static tl_status name_file(const tl_table_log *log, tl_delta_file *file, named *out, tl_error *err) {
+  tl_buf path = {0};
+  if (file->has_vector)
+    return tl_fail(err, TL_EUSAGE, "the file '%.150s' has a deletion vector: the feature 'deletionVectors' is not read by this engine", file->path);
+  tl_status st = tl_delta_path_read(tl_store_uri(log->store), file->path, &path, err);
+  *out = (named){st ? NULL : tl_buf_take(&path), file};
+  tl_buf_deinit(&path);
+  return st;
+}
+
+/* Live files by path; the paths are the caller's. */
+static tl_status sort_files(const tl_table_log *log, const tl_delta_state *state, named *sorted, size_t *count, tl_error *err) {
+  tl_delta_file *file;
+  tl_status st = TL_OK;
+  for (size_t at = 0; !st && tl_delta_state_next(state, &at, &file);)
+    if (!file->removed) st = name_file(log, file, &sorted[(*count)++], err);
+  if (!st && *count) qsort(sorted, *count, sizeof *sorted, compare_named);
+  for (size_t i = 1; !st && i < *count; i++)
+    if (!strcmp(sorted[i - 1].path, sorted[i].path))
+      st = tl_fail(err, TL_ECORRUPT, "the log names the file '%.200s' in two spellings: its rows would count twice", sorted[i].path);
+  return st;
+}
 
 static tl_status fill_files(const tl_table_log *log, const tl_delta_state *state, tl_snapshot *s, tl_error *err) {
   tl_delta_own *own = s->own;
-  size_t count = 0, at = 0;
-  tl_delta_file *from;
-  tl_status st = TL_OK;
-  sorted_file *sorted = tl_calloc(state->live + 1, sizeof *sorted);
+  size_t count = 0, filled = 0;
+  named *sorted = tl_calloc(state->live + 1, sizeof *sorted);
   s->files = tl_calloc(state->live + 1, sizeof *s->files);
   own->files = tl_calloc(state->live + 1, sizeof(tl_delta_file *));
-  if (!sorted || !s->files || !own->files) st = tl_fail(err, TL_ENOMEM, "cannot hold the %zu files of a table", state->live);
-  while (!st && tl_delta_state_next(state, &at, &from)) {
-    if (from->removed) continue;
-    sorted[count].from = from;
-    st = fill_file(s, tl_store_uri(log->store), from, &sorted[count++].file, err);
+  tl_status st = sorted && s->files && own->files ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot hold the %zu files of a table", state->live);
+  if (!st) st = sort_files(log, state, sorted, &count, err);
+  for (; !st && filled < count; filled++) {
+    s->files[s->file_count++].path = sorted[filled].path;
+    own->files[own->file_count++] = tl_delta_file_ref(sorted[filled].file);
+    st = fill_file(s, sorted[filled].file, &s->files[filled], err);
   }
-  if (!st) qsort(sorted, count, sizeof *sorted, compare_files);
-  for (size_t i = 1; !st && i < count; i++)
-    if (!strcmp(sorted[i - 1].file.path, sorted[i].file.path))
-      st = tl_fail(err, TL_ECORRUPT, "the log names the file '%.200s' in two spellings: its rows would count twice", sorted[i].file.path);
-  for (size_t i = 0; i < count; i++) {
-    if (st) {
-      tl_data_file_deinit(&sorted[i].file, s->partitioning.count);
-      continue;
-    }
-    s->files[s->file_count++] = sorted[i].file;
-    own->files[own->file_count++] = tl_delta_file_ref(sorted[i].from);
-  }
+  for (; filled < count; filled++) tl_free(sorted[filled].path);
   tl_free(sorted);
   return st;
 }

@@ -15,18 +15,19 @@ static bool plain(char c) {
 static int nibble(char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1; }
 
 static tl_status decode(const char *path, tl_buf *out, tl_error *err) {
-  for (const char *at = path; *at; at++) {
-    int high = *at == '%' ? nibble(at[1]) : -1, low = high >= 0 ? nibble(at[2]) : -1;
-    char byte = *at;
-    if (byte == '%') {
-      if (low < 0 || (high == 0 && low == 0)) return tl_fail(err, TL_ECORRUPT, "the path '%.200s' of the log is no URI", path);
-      byte = (char)(high * 16 + low);
-      at += 2;
-    }
-    tl_status st = tl_buf_append(out, &byte, 1, err);
-    if (st) return st;
+  tl_status st = tl_buf_reserve(out, strlen(path) + 1, err);
+  for (const char *at = path; !st && *at;) {
+    size_t plain_len = strcspn(at, "%");
+    st = tl_buf_append(out, at, plain_len, err);
+    at += plain_len;
+    if (st || !*at) break;
+    int high = nibble(at[1]), low = high >= 0 ? nibble(at[2]) : -1;
+    if (low < 0 || (high == 0 && low == 0)) return tl_fail(err, TL_ECORRUPT, "the path '%.200s' of the log is no URI", path);
+    const char byte = (char)(high * 16 + low);
+    st = tl_buf_append(out, &byte, 1, err);
+    at += 3;
   }
-  return TL_OK;
+  return st;
 }
 
 /* "s3://", "file:/": letters, digits, +-. and a colon with a slash behind it. */
@@ -70,23 +71,21 @@ static bool leaves(const char *path) { /* a part is empty, "." or ".." */
 
 tl_status tl_delta_path_read(const char *base, const char *path, tl_buf *key, tl_error *err) {
   bool elsewhere = path[0] == '/' || has_scheme(path);
-  tl_buf text = {0};
-  tl_status st = tl_buf_reserve(&text, strlen(path) + 1, err);
-  if (!st) st = decode(path, &text, err);
-  const char *at = st ? "" : text.data;
-  if (!st && elsewhere) {
-    const char *here = bare(base), *there = bare(at);
+  size_t before = key->len;
+  tl_status st = decode(path, key, err);
+  if (st) return st;
+  if (elsewhere) {
+    const char *here = bare(base), *there = bare(key->data + before);
     size_t len = strlen(here);
     if (!strncmp(here, there, len) && there[len] == '/' && (here[0] == '/') == (there[0] == '/')) {
-      at = there + len + 1;
+      size_t skip = (size_t)(there - key->data) - before + len + 1;
+      memmove(key->data + before, key->data + before + skip, key->len - before - skip + 1);
+      key->len -= skip;
       elsewhere = false;
     }
   }
-  if (!st && !elsewhere && leaves(at))
-    st = tl_fail(err, TL_ECORRUPT, "the path '%.200s' of the log is not below the table", path);
-  if (!st) st = tl_buf_appends(key, at, err);
-  tl_buf_deinit(&text);
-  return st;
+  if (elsewhere || !leaves(key->data + before)) return TL_OK;
+  return tl_fail(err, TL_ECORRUPT, "the path '%.200s' of the log is not below the table", path);
 }
 
 /* ---- instants of any year ---- */

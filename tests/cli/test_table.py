@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import duckdb
 import pytest
 
 import harness
@@ -253,6 +254,27 @@ def test_a_txn_is_committed_once(table):
     assert first["already"] is False and table.rows() == ROWS
     table.append(ROWS[:1], "--txn", "nightly:bars:8")
     assert len(table.rows()) == 5
+
+
+def test_a_column_widens_only_when_told(home):
+    for faces in FACES:
+        table = Table(home, faces, faces.replace(",", "_"), "n INTEGER, x FLOAT")
+        table.json("append", "--from", "select 1 as n, 0.5 as x")
+        big = "select 3000000000 as n, 0.1::double as x"
+        refused = table.run("append", "--from", big)
+        assert refused.code == 2 and re.search("'[nx]'", refused.stderr) and "--widen" in refused.stderr
+        table.json("append", "--from", big, "--widen")
+        assert [c["type"] for c in table.json("schema")] == ["BIGINT", "DOUBLE"]
+        face = faces.split(",")[0]
+        assert home.ok("sql", f"from {face}('{table.name}') order by n", "--json").json == [{"n": 1, "x": 0.5}, {"n": 3000000000, "x": 0.1}]
+
+
+def test_rows_lie_in_the_order_asked_for(table):
+    table.append(ROWS[::-1], "--order-by", "close DESC")
+    (path,) = table.data_files()
+    assert duckdb.sql(f"select close from read_parquet('{table.path / path}', hive_partitioning = false)").fetchall() == [(43000.0,), (191.5,), (186.25,), (10.0,)]
+    refused = table.run("append", "--from", "rows.csv", "--order-by", "closse")
+    assert refused.code == 2 and "closse" in refused.stderr
 
 
 def test_partitions(home):

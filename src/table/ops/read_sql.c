@@ -177,7 +177,7 @@ static void add_column(tl_sql *sql, const tl_snapshot *snapshot, const tl_picks 
 
 /* True when the SELECT needs the values of partitions by file, or the file's own index in the snapshot. */
 static bool needs_join(const tl_snapshot *snapshot, const tl_picks *files, bool with_file) {
-  if (with_file) return true;
+  if (with_file && files->count > 1) return true;
   for (size_t p = 0; p < snapshot->partitioning.count; p++)
     if (snapshot->partitioning.items[p].column >= 0 && !one_value(snapshot, files, p)) return true;
   return false;
@@ -234,7 +234,8 @@ tl_status tl_ops_scan(tl_relation *relation, const tl_snapshot *snapshot, const 
     if (i) tl_sql_add(out, ", ");
     add_column(out, snapshot, files, i);
   }
-  if (with_file) tl_sql_add(out, ", p.f AS \"tl#file\", u.\"tl#row\"");
+  if (with_file && join) tl_sql_add(out, ", p.f AS \"tl#file\", u.\"tl#row\"");
+  else if (with_file) tl_sql_addf(out, ", %zu AS \"tl#file\", u.\"tl#row\"", files->items[0]);
   tl_sql_add(out, " FROM (SELECT ");
   add_nulls(out, snapshot);
   tl_sql_add(out, " WHERE false UNION ALL BY NAME SELECT *, file_index AS \"tl#file\", file_row_number AS \"tl#row\" FROM ");

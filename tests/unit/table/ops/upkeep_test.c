@@ -1,0 +1,316 @@
+/* What keeps a table whole: vacuum, verify, writers that race, faces that were left apart. */
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "tests/unit/table/ops/table.h"
+
+static const char bar_columns[] = "symbol VARCHAR, \"timestamp\" TIMESTAMPTZ, close DOUBLE, volume BIGINT";
+static const char columns[] = "symbol, timestamp, close, volume";
+
+static void start_bars(table_fixture *t) {
+  table_create(t, bar_columns, "symbol,month(timestamp)", "symbol, timestamp");
+  run_sql(t, "CREATE OR REPLACE TABLE truth AS SELECT ['A', 'BTC/USD'][1 + g %% 2] AS symbol, TIMESTAMPTZ '2024-01-01 00:00:00+00' + g * INTERVAL 1 HOUR AS timestamp, "
+             "g / 3.0::DOUBLE AS close, g::BIGINT AS volume FROM range(1000) t(g)");
+  append_rows(t, "FROM truth WHERE volume % 3 = 0");
+  append_rows(t, "FROM truth WHERE volume % 3 <> 0");
+}
+
+static int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int shell(const char *format, ...) {
+  char command[600];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(command, sizeof command, format, args);
+  va_end(args);
+  return system(command);
+}
+
+/* ---- vacuum ---- */
+
+static void count_path(void *to, const char *path, int64_t bytes) {
+  (void)bytes;
+  if (strchr(path, '/') || strstr(path, ".parquet")) ++*(int *)to;
+}
+
+static void vacuum_body(table_fixture *t) {
+  tl_vacuumed done;
+  tl_error why = {0};
+  int told = 0;
+  start_bars(t);
+  tl_at before = {TL_AT_VERSION, tl_relation_snapshot(t->relation)->version};
+  MUST(tl_relation_optimize(t->relation, &(tl_optimize){0}, &t->changed, err));
+  int64_t removed = t->changed.files_removed;
+  MUST(tl_relation_vacuum(t->relation, 168 * INT64_C(3600000), false, false, count_path, &told, &done, err));
+  assert_int_equal(done.files, 0); /* all too young */
+  assert_refused(tl_relation_vacuum(t->relation, 0, false, false, NULL, NULL, &done, &why), TL_EUSAGE, &why, "168 hours");
+  assert_int_equal(shell("mkdir -p '%s/_ticklake_tmp/99999999-dead' && echo x > '%s/_ticklake_tmp/99999999-dead/1.parquet' && mkdir -p '%s/_other' && touch '%s/_other/x' '%s/.hidden' "
+                         "&& echo orphan > '%s/orphan.parquet'",
+                         t->folder, t->folder, t->folder, t->folder, t->folder, t->folder), 0);
+  /* three weeks on: tombstones and files are old, and old versions forgotten */
+  tl_clock_fake_start(tl_clock_now_ns() + 21 * TL_NS_PER_DAY);
+  MUST(tl_relation_expire(t->relation, tl_clock_now_ns() / TL_NS_PER_MS - 1000, 1, false, &(tl_expired){0}, err));
+  MUST(tl_relation_vacuum(t->relation, 168 * INT64_C(3600000), false, true, count_path, &told, &done, err));
+  assert_int_equal(done.files, told);
+  assert_true(done.files >= removed + 2 || strcmp(t->faces, "delta") == 0); /* the orphan, the dead writer's file; Delta's tombstones may be kept by its log */
+  int64_t planned = done.files;
+  assert_table(t, columns, "FROM truth");
+  MUST(tl_relation_vacuum(t->relation, 168 * INT64_C(3600000), false, false, NULL, NULL, &done, err));
+  tl_clock_fake_stop();
+  assert_int_equal(done.files, planned);
+  assert_int_equal(shell("test -e '%s/_other/x' -a -e '%s/.hidden' -a ! -e '%s/orphan.parquet' -a ! -e '%s/_ticklake_tmp'", t->folder, t->folder, t->folder, t->folder), 0);
+  table_reopen(t);
+  assert_table(t, columns, "FROM truth");
+  tl_status st = tl_relation_restore(t->relation, before, &t->changed, &why);
+  assert_int_equal(st, TL_ENOTFOUND);
+}
+static void vacuum_deletes_what_no_version_needs(void **state) {
+  (void)state;
+  FOR_EACH_FACES(vacuum_body)
+}
+
+/* ---- verify ---- */
+
+static void keep_problem(void *to, const char *path, const char *problem) {
+  (void)path;
+  snprintf(to, 400, "%s", problem);
+}
+
+static void verify_body(table_fixture *t) {
+  tl_verified found;
+  char said[400] = "";
+  start_bars(t);
+  MUST(tl_relation_verify(t->relation, keep_problem, said, &found, err));
+  assert_int_equal(found.wrong, 0);
+  assert_int_equal(found.rows, 1000);
+  char file[300], sql[1200];
+  snprintf(file, sizeof file, "%s/%s", t->folder, tl_relation_snapshot(t->relation)->files[0].path);
+  snprintf(sql, sizeof sql, "COPY (SELECT * REPLACE (volume - 5000 AS volume) FROM read_parquet('%s', hive_partitioning = false)) TO '%s.new' (FORMAT parquet)", file, file);
+  run_sql(t, "%s", sql);
+  assert_int_equal(shell("mv '%s' '%s.old' && mv '%s.new' '%s'", file, file, file, file), 0);
+  MUST(tl_relation_verify(t->relation, keep_problem, said, &found, err));
+  assert_int_equal(found.wrong, 1); /* another length, and values below the least stated */
+  assert_non_null(strstr(said, "below the least"));
+  assert_int_equal(shell("rm '%s'", file), 0);
+  MUST(tl_relation_verify(t->relation, keep_problem, said, &found, err));
+  assert_int_equal(found.wrong, 1);
+  assert_string_equal(said, "it is gone");
+  assert_int_equal(shell("echo nonsense > '%s'", file), 0);
+  MUST(tl_relation_verify(t->relation, keep_problem, said, &found, err));
+  assert_int_equal(found.wrong, 1);
+  assert_non_null(strstr(said, "cannot be read"));
+  assert_int_equal(shell("mv '%s.old' '%s'", file, file), 0);
+  assert_table(t, columns, "FROM truth");
+}
+static void verify_names_what_is_wrong(void **state) {
+  (void)state;
+  FOR_EACH_FACES(verify_body)
+}
+
+/* ---- writers at once ---- */
+
+static void stale_body(table_fixture *t) {
+  tl_relation *other = NULL;
+  tl_relation_options options = table_options(t);
+  start_bars(t);
+  MUST(tl_relation_open(t->folder, &options, &other, err));
+  /* what the other handle has not seen yet is merged with all the same */
+  append_rows(t, "SELECT 'A' AS symbol, TIMESTAMPTZ '2024-01-01 00:30:00+00' AS timestamp, 1.0 AS close, 1 AS volume");
+  MUST(tl_relation_merge(other, &(tl_write){.rows = "SELECT 'A' AS symbol, TIMESTAMPTZ '2024-01-01 00:30:00+00' AS timestamp, 2.0 AS close, 2 AS volume"}, "symbol,timestamp", &t->changed, err));
+  assert_int_equal(t->changed.rows_updated, 1);
+  assert_true(t->changed.attempts > 1);
+  MUST(tl_relation_refresh(t->relation, err));
+  assert_table(t, columns, "FROM truth UNION ALL SELECT 'A', TIMESTAMPTZ '2024-01-01 00:30:00+00', 2.0, 2");
+  /* two optimize the same files: the second finds nothing left */
+  MUST(tl_relation_refresh(other, err));
+  MUST(tl_relation_optimize(t->relation, &(tl_optimize){0}, &t->changed, err));
+  MUST(tl_relation_optimize(other, &(tl_optimize){0}, &t->changed, err));
+  assert_int_equal(t->changed.version, -1);
+  MUST(tl_relation_delete(t->relation, "volume = 2 AND close = 2", &t->changed, err));
+  MUST(tl_relation_append(other, &(tl_write){.rows = "SELECT 'N' AS symbol, 7 AS volume"}, &t->changed, err));
+  tl_relation_close(other);
+  MUST(tl_relation_refresh(t->relation, err));
+  assert_table(t, columns, "FROM truth UNION ALL SELECT 'N', NULL, NULL, 7");
+}
+static void a_verb_is_planned_again_on_what_others_committed(void **state) {
+  (void)state;
+  FOR_EACH_FACES(stale_body)
+}
+
+enum { WRITERS = 4, TURNS = 5 };
+typedef struct writer {
+  table_fixture *t;
+  int id;
+  tl_error err;
+  tl_status st;
+} writer;
+
+/* Each turn: a merge of keys all writers share, stating turn and writer, and a row of its own. */
+static void *write_turns(void *argument) {
+  writer *w = argument;
+  tl_relation *own = NULL;
+  tl_relation_options options = table_options(w->t);
+  w->st = tl_relation_open(w->t->folder, &options, &own, &w->err);
+  for (int turn = 0; !w->st && turn < TURNS; turn++) {
+    char rows[400];
+    snprintf(rows, sizeof rows, "SELECT 'S' || (g %% 3) AS symbol, TIMESTAMPTZ '2024-01-01 00:00:00+00' + g * INTERVAL 1 HOUR AS timestamp, %d.0 AS close, %d AS volume FROM range(%d, %d) t(g)",
+             turn, w->id, turn * 2, turn * 2 + 6);
+    w->st = tl_relation_merge(own, &(tl_write){.rows = rows}, "symbol, timestamp", NULL, &w->err);
+    snprintf(rows, sizeof rows, "SELECT 'own' AS symbol, %d.0 AS close, %d AS volume", turn, w->id);
+    if (!w->st) w->st = tl_relation_append(own, &(tl_write){.rows = rows}, NULL, &w->err);
+  }
+  tl_relation_close(own);
+  return NULL;
+}
+
+static void race_body(table_fixture *t) {
+  writer writers[WRITERS];
+  pthread_t threads[WRITERS];
+  table_create(t, bar_columns, "symbol", "timestamp");
+  for (int i = 0; i < WRITERS; i++) {
+    writers[i] = (writer){.t = t, .id = i};
+    assert_int_equal(pthread_create(&threads[i], NULL, write_turns, &writers[i]), 0);
+  }
+  for (int i = 0; i < WRITERS; i++) pthread_join(threads[i], NULL);
+  for (int i = 0; i < WRITERS; i++)
+    if (writers[i].st) fail_msg("writer %d: %s", i, writers[i].err.message);
+  table_reopen(t);
+  /* every key once, from the last turn that wrote it; every own row once */
+  assert_rows_where(t, t->relation, NULL, "symbol <> 'own'", "symbol, timestamp", "SELECT 'S' || (g % 3) AS symbol, TIMESTAMPTZ '2024-01-01 00:00:00+00' + g * INTERVAL 1 HOUR AS timestamp FROM range(14) t(g)");
+  assert_rows_where(t, t->relation, NULL, "symbol = 'own'", "close, volume", "SELECT a::DOUBLE AS close, b AS volume FROM range(5) x(a), range(4) y(b)");
+  tl_verified found;
+  MUST(tl_relation_verify(t->relation, tell_problem, NULL, &found, err));
+  assert_int_equal(found.wrong, 0);
+}
+static void racing_writers_lose_and_double_nothing(void **state) {
+  (void)state;
+  FOR_EACH_FACES(race_body)
+}
+
+/* ---- faces ---- */
+
+/* Somebody commits to one face: takes a file out and/or brings a copy of one under another name. */
+static void foreign_commit(table_fixture *t, const tl_format *format, const char *remove, const char *copy_of, const char *copy_as) {
+  tl_store *store = NULL;
+  tl_table_log *log = NULL;
+  tl_snapshot *now = NULL;
+  tl_table_env env = {.engine = t->engine, .temp = "/tmp"};
+  tl_committed done;
+  MUST(tl_store_open(t->folder, NULL, &store, err));
+  MUST(format->open(store, &env, &log, err));
+  MUST(format->load(log, (tl_at){.kind = TL_AT_LATEST}, &now, err));
+  tl_data_file add = {0};
+  for (size_t i = 0; copy_of && i < now->file_count; i++)
+    if (!strcmp(now->files[i].path, copy_of)) {
+      add = now->files[i];
+      add.raw = NULL;
+      add.path = (char *)(uintptr_t)copy_as;
+      MUST(tl_file_stats_init(&add.stats, now->fields.count, err));
+      assert_int_equal(shell("cp '%s/%s' '%s/%s'", t->folder, copy_of, t->folder, copy_as), 0);
+    }
+  tl_edit edit = {.operation = "WRITE", .removes = &remove, .remove_count = remove ? 1 : 0, .adds = &add, .add_count = copy_of ? 1 : 0, .data_change = true, .reads = TL_READS_ALL};
+  MUST(format->commit(log, now, &edit, &done, err));
+  tl_file_stats_deinit(&add.stats);
+  tl_snapshot_close(now);
+  format->close(log);
+  tl_store_close(store);
+}
+
+/* The symbol and month a file of ours holds, as a condition. */
+static void condition_of(const tl_snapshot *snapshot, size_t file, char *out, size_t size) {
+  snprintf(out, size, "symbol = '%s' AND strftime(timestamp::TIMESTAMP, '%%Y-%%m') = '%s' AND volume %% 3 %s 0", snapshot->files[file].partition[0], snapshot->files[file].partition[1],
+           snapshot->files[file].version == 1 ? "=" : "<>");
+}
+
+static void a_commit_to_one_face_is_taken_over_into_the_other(void **state) {
+  (void)state;
+  const tl_format *formats[] = {&tl_format_delta, &tl_format_iceberg};
+  for (int which = 0; which < 2; which++) {
+    table_fixture t;
+    char condition[300], copy[300], truth[900];
+    table_start(&t, "delta,iceberg");
+    start_bars(&t);
+    const tl_snapshot *now = tl_relation_snapshot(t.relation);
+    char *removed = tl_strdup(now->files[0].path), *copied = tl_strdup(now->files[1].path);
+    condition_of(now, 0, condition, sizeof condition);
+    snprintf(truth, sizeof truth, "SELECT * FROM truth WHERE NOT (%s) UNION ALL SELECT * FROM truth WHERE ", condition);
+    condition_of(now, 1, truth + strlen(truth), sizeof truth - strlen(truth));
+    snprintf(copy, sizeof copy, "foreign-%d.parquet", which);
+    foreign_commit(&t, formats[which], removed, copied, copy);
+    table_reopen(&t);
+    assert_table(&t, columns, truth);
+    /* and the table goes on as one */
+    append_rows(&t, "SELECT 'new' AS symbol, 1 AS volume");
+    MUST(tl_relation_delete(t.relation, "symbol = 'new'", &t.changed, err));
+    assert_table(&t, columns, truth);
+    tl_free(removed);
+    tl_free(copied);
+    table_stop(&t);
+  }
+}
+
+static void two_faces_rewritten_apart_are_refused_by_name(void **state) {
+  (void)state;
+  table_fixture t;
+  tl_error why = {0};
+  tl_relation *relation = NULL;
+  table_start(&t, "delta,iceberg");
+  start_bars(&t);
+  tl_relation_options options = table_options(&t);
+  char *path = tl_strdup(tl_relation_snapshot(t.relation)->files[0].path);
+  foreign_commit(&t, &tl_format_delta, path, path, "rewritten-1.parquet");
+  foreign_commit(&t, &tl_format_iceberg, path, path, "rewritten-2.parquet");
+  assert_refused(tl_relation_open(t.folder, &options, &relation, &why), TL_EUSAGE, &why, "both rewritten");
+  assert_non_null(strstr(why.message, path));
+  options.read_only = true; /* reading goes on */
+  MUST(tl_relation_open(t.folder, &options, &relation, err));
+  tl_relation_close(relation);
+  tl_free(path);
+  table_stop(&t);
+}
+
+/* Delta was committed, Iceberg not reached: as after a death between the two. */
+static void a_face_left_behind_is_brought_level_at_the_next_open(void **state) {
+  (void)state;
+  table_fixture t;
+  table_start(&t, "delta,iceberg");
+  start_bars(&t);
+  assert_int_equal(shell("cp -a '%s/metadata' '%s/../ticklake-ops-metadata-%d'", t.folder, t.folder, (int)getpid()), 0);
+  MUST(tl_relation_delete(t.relation, "volume < 100", &t.changed, err));
+  MUST(tl_relation_append(t.relation, &(tl_write){.rows = "SELECT 'x' AS symbol, 'wide' AS more", .add_columns = true}, &t.changed, err));
+  tl_relation_close(t.relation);
+  t.relation = NULL;
+  assert_int_equal(shell("rm -r '%s/metadata' && mv '%s/../ticklake-ops-metadata-%d' '%s/metadata'", t.folder, t.folder, (int)getpid(), t.folder), 0);
+  table_reopen(&t);
+  assert_table(&t, "symbol, volume, more", "SELECT symbol, volume, NULL AS more FROM truth WHERE volume >= 100 UNION ALL SELECT 'x', NULL, 'wide'");
+  table_stop(&t);
+}
+
+/* The creation died between the logs. */
+static void a_second_face_that_was_not_made_is_made(void **state) {
+  (void)state;
+  table_fixture t;
+  table_start(&t, "delta,iceberg");
+  table_create(&t, bar_columns, "symbol,month(timestamp)", NULL);
+  tl_relation_close(t.relation);
+  t.relation = NULL;
+  assert_int_equal(shell("rm -r '%s/metadata'", t.folder), 0);
+  table_reopen(&t);
+  assert_string_equal(tl_relation_faces(t.relation), "delta,iceberg");
+  append_rows(&t, "SELECT 'A' AS symbol, TIMESTAMPTZ '2024-01-01 00:00:00+00' AS timestamp, 1 AS volume");
+  assert_table(&t, "symbol, timestamp, volume", "SELECT 'A' AS symbol, TIMESTAMPTZ '2024-01-01 00:00:00+00' AS timestamp, 1 AS volume");
+  table_stop(&t);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(vacuum_deletes_what_no_version_needs),
+    cmocka_unit_test(verify_names_what_is_wrong),
+    cmocka_unit_test(a_verb_is_planned_again_on_what_others_committed),
+    cmocka_unit_test(racing_writers_lose_and_double_nothing),
+    cmocka_unit_test(a_commit_to_one_face_is_taken_over_into_the_other),
+    cmocka_unit_test(two_faces_rewritten_apart_are_refused_by_name),
+    cmocka_unit_test(a_face_left_behind_is_brought_level_at_the_next_open),
+    cmocka_unit_test(a_second_face_that_was_not_made_is_made),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

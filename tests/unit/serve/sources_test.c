@@ -77,7 +77,7 @@ static int tear_down(void **state) {
   char command[128];
   tl_engine_close(engine);
   tl_io_names left;
-  int rc = tl_io_list(temp, &left, NULL);
+  int rc = tl_io_list(temp, &left, NULL) ? -1 : 0;
   if (left.count) rc = -1; /* work files are gone with the sources */
   tl_io_names_deinit(&left);
   snprintf(command, sizeof command, "rm -r %s", folder);

@@ -221,6 +221,11 @@ tl_status tl_iceberg_folder_load(tl_table_log *log, tl_iceberg_state *out, tl_er
   }
 }
 
+bool tl_iceberg_folder_is_newest(tl_table_log *log, const tl_iceberg_state *state) {
+  int64_t number = state->number;
+  return !state->unwritable && !probe(log, &number, NULL) && number == state->number;
+}
+
 static int stop_at_metadata(void *to, const char *key, const tl_store_info *info) {
   (void)info;
   *(bool *)to = is_metadata(key);

@@ -39,6 +39,10 @@ tl_status tl_iceberg_state_load(tl_table_log *log, tl_iceberg_state *out, tl_err
   return log->rest ? tl_iceberg_rest_load(log->rest, out, err) : tl_iceberg_folder_load(log, out, err);
 }
 
+bool tl_iceberg_state_is_newest(tl_table_log *log, const tl_iceberg_state *state) {
+  return log->rest || tl_iceberg_folder_is_newest(log, state); /* a catalog is asked at the commit */
+}
+
 tl_status tl_iceberg_state_commit(tl_table_log *log, const tl_iceberg_state *state, const tl_iceberg_change *change, int64_t *number,
                                   bool *unknown, tl_error *err) {
   if (log->rest) return tl_iceberg_rest_commit(log->rest, state, change, number, unknown, err);

@@ -176,8 +176,7 @@ static tl_status commit_loop(tl_iceberg_plan *p, tl_committed *out, tl_error *er
     tl_iceberg_plan_undo(p, false);
     if (out->attempts == ATTEMPTS_MAX) return tl_fail_within(err, st, "lost %d races against other writers", ATTEMPTS_MAX);
     int64_t number = p->state.number;
-    tl_iceberg_state_deinit(&p->state);
-    st = tl_iceberg_state_load(p->log, &p->state, err);
+    st = tl_iceberg_plan_state(p, false, err);
     if (st) return st;
     if (p->state.number <= number && out->attempts > 1) pause_after(p->log, out->attempts);
     else if (out->attempts > 2) pause_after(p->log, out->attempts);
@@ -188,7 +187,7 @@ static tl_status run(tl_iceberg_plan *p, tl_committed *out, tl_error *err) {
   *out = (tl_committed){0};
   tl_status st = check_edit(p->base, p->edit, err);
   if (!st) st = tl_iceberg_plan_open(p, err);
-  if (!st) st = tl_iceberg_state_load(p->log, &p->state, err);
+  if (!st) st = tl_iceberg_plan_state(p, true, err);
   if (!st) st = commit_loop(p, out, err);
   if (!p->unclear && !p->committed) tl_iceberg_plan_undo(p, true);
   tl_iceberg_plan_close(p);

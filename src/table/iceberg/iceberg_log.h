@@ -26,6 +26,8 @@ void tl_iceberg_state_deinit(tl_iceberg_state *state);
 
 /* TL_ENOTFOUND: there is no table. */
 tl_status tl_iceberg_state_load(tl_table_log *log, tl_iceberg_state *out, tl_error *err);
+/* Is the state, as far as a quick look tells, still the newest? A commit on top of one that is not is lost, no more. */
+bool tl_iceberg_state_is_newest(tl_table_log *log, const tl_iceberg_state *state);
 /* Makes the change the newest metadata, on top of `state`. TL_ECONFLICT: another commit was there first. After any other failure
  * *unknown says whether the change may have been made: then nothing it names may be deleted. number: of the new metadata. */
 tl_status tl_iceberg_state_commit(tl_table_log *log, const tl_iceberg_state *state, const tl_iceberg_change *change, int64_t *number,
@@ -35,6 +37,7 @@ tl_status tl_iceberg_state_create(tl_table_log *log, const tl_iceberg_new *table
 /* ---- the folder as the catalog ---- */
 tl_status tl_iceberg_folder_detect(tl_store *store, bool *found, tl_error *err);
 tl_status tl_iceberg_folder_load(tl_table_log *log, tl_iceberg_state *out, tl_error *err);
+bool tl_iceberg_folder_is_newest(tl_table_log *log, const tl_iceberg_state *state);
 tl_status tl_iceberg_folder_commit(tl_table_log *log, const tl_iceberg_state *state, const tl_iceberg_change *change, int64_t *number,
                                    bool *unknown, tl_error *err);
 tl_status tl_iceberg_folder_create(tl_table_log *log, const tl_iceberg_new *table, tl_error *err);

@@ -73,9 +73,24 @@ void tl_iceberg_plan_undo(tl_iceberg_plan *p, bool all) {
   forget_attempt(p);
 }
 
+static void drop_state(tl_iceberg_plan *p) {
+  if (p->borrowed) p->state = (tl_iceberg_state){0};
+  else tl_iceberg_state_deinit(&p->state);
+  p->borrowed = false;
+}
+
+tl_status tl_iceberg_plan_state(tl_iceberg_plan *p, bool first, tl_error *err) {
+  const tl_iceberg_own *own = p->base->own;
+  drop_state(p);
+  p->borrowed = first && tl_iceberg_state_is_newest(p->log, &own->state);
+  if (!p->borrowed) return tl_iceberg_state_load(p->log, &p->state, err);
+  p->state = own->state;
+  return TL_OK;
+}
+
 void tl_iceberg_plan_close(tl_iceberg_plan *p) {
   forget_attempt(p);
-  tl_iceberg_state_deinit(&p->state);
+  drop_state(p);
   tl_manifest_info_deinit(&p->added);
   tl_free(p->added_key);
   tl_free(p->removes);

@@ -10,6 +10,7 @@ typedef struct tl_iceberg_plan {
   const tl_snapshot *base;
   const tl_edit *edit;
   tl_iceberg_state state; /* the newest, at each attempt */
+  bool borrowed;          /* it is the base's: the first attempt needs no other when nobody was faster */
   int64_t id;             /* of the snapshot; 0: none yet */
   char uuid[TL_ICEBERG_UUID_MAX]; /* in the names of what it writes */
   int serial, attempts;
@@ -44,6 +45,7 @@ tl_status tl_iceberg_plan_write(tl_iceberg_plan *plan, const char *operation, tl
 /* Deletes what the attempt wrote; all: the added files' manifest too. */
 void tl_iceberg_plan_undo(tl_iceberg_plan *plan, bool all);
 void tl_iceberg_plan_close(tl_iceberg_plan *plan);
+tl_status tl_iceberg_plan_state(tl_iceberg_plan *plan, bool first, tl_error *err); /* the newest metadata into state */
 
 /* Puts a manifest under a name of its own; *path is as the metadata spells it, *key its key: both on the heap. */
 tl_status tl_iceberg_plan_put(tl_iceberg_plan *plan, const char *name, const tl_buf *data, char **path, char **key, tl_error *err);

@@ -2,6 +2,7 @@
  * keeps those that were there. */
 #include "market/symbol.h"
 #include "run/run.h"
+#include "store/store.h"
 #include "tests/fuzz/check.h"
 
 static int count_row(void *user, const tl_index_row *row) {
@@ -21,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     mkdir(path, 0700);
     snprintf(path, sizeof path, "%s/metadata/indices/fuzz.csv", scratch_folder());
     lake.path = (char *)(uintptr_t)scratch_folder();
+    check(tl_store_open(lake.path, NULL, &lake.store, NULL) == TL_OK, "a folder cannot be opened");
   }
   scratch_write(path, data, size);
   tl_error err = {0};

@@ -262,6 +262,38 @@ static void *lock_and_count(void *argument) {
   return NULL;
 }
 
+static void a_temporary_folder_is_ones_own_and_goes_with_all_below_it(void **state) {
+  (void)state;
+  char below[] = "/tmp/ticklake-io-XXXXXX", path[200];
+  assert_non_null(mkdtemp(below));
+  setenv("TMPDIR", below, 1);
+  tl_buf a = {0}, b = {0};
+  assert_int_equal(tl_io_temp_folder(&a, NULL), TL_OK);
+  assert_int_equal(tl_io_temp_folder(&b, NULL), TL_OK);
+  assert_true(!strncmp(a.data, below, strlen(below)) && strcmp(a.data, b.data) != 0);
+  struct stat info;
+  assert_int_equal(stat(a.data, &info), 0);
+  assert_int_equal(info.st_mode & 0777, 0700);
+  snprintf(path, sizeof path, "%s/x/y/file", a.data);
+  assert_int_equal(tl_io_replace(path, "1", 1, NULL), TL_OK);
+  snprintf(path, sizeof path, "%s/link", a.data);
+  assert_int_equal(symlink(b.data, path), 0); /* what it points to stays */
+  assert_int_equal(tl_io_remove_tree(a.data, NULL), TL_OK);
+  assert_int_not_equal(access(a.data, F_OK), 0);
+  assert_int_equal(access(b.data, F_OK), 0);
+  assert_int_equal(tl_io_remove_tree(a.data, NULL), TL_OK);
+  assert_int_equal(tl_io_remove_tree(b.data, NULL), TL_OK);
+  setenv("TMPDIR", "/no/such/folder", 1);
+  tl_error err = {0};
+  tl_buf_clear(&a);
+  assert_int_equal(tl_io_temp_folder(&a, &err), TL_EIO);
+  assert_true(a.len == 0 && strstr(err.message, "/no/such/folder"));
+  unsetenv("TMPDIR");
+  tl_buf_deinit(&a);
+  tl_buf_deinit(&b);
+  rmdir(below);
+}
+
 static void locks_exclude_threads(void **state) {
   (void)state;
   pthread_t threads[3];
@@ -323,6 +355,7 @@ int main(void) {
       cmocka_unit_test(interrupted_and_short_calls_are_finished),
       cmocka_unit_test(every_allocation_of_listing_fails_cleanly),
       cmocka_unit_test(a_process_can_be_ended_before_or_after_a_call),
+      cmocka_unit_test(a_temporary_folder_is_ones_own_and_goes_with_all_below_it),
       cmocka_unit_test(locks_exclude_threads),
       cmocka_unit_test(checksums_match_the_published_ones),
       cmocka_unit_test(a_fake_clock_stands_still),

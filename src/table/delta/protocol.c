@@ -10,9 +10,8 @@
 #include "base/alloc.h"
 #include "table/delta/delta.h"
 
-/* Readers need nothing for these: an instant without a zone is a Parquet type; the other watches over vacuum. Deletion
- * vectors and column mapping are refused where a table uses them, which the list does not say. */
-static const char *const readable[] = {"timestampNtz", "vacuumProtocolCheck", "deletionVectors", "columnMapping"};
+/* Readers need nothing for these: an instant without a zone is a Parquet type; the other watches over vacuum. */
+static const char *const readable[] = {"timestampNtz", "vacuumProtocolCheck"};
 /* Writers: honoured, or refused below where the table uses them. */
 static const char *const writable[] = {"appendOnly", "invariants", "timestampNtz", "vacuumProtocolCheck", "checkConstraints",
                                        "changeDataFeed", "generatedColumns", "columnMapping", "identityColumns"};

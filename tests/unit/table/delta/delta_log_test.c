@@ -73,6 +73,7 @@ static void damage_is_refused_by_file_and_line(void **state) {
     {"{\"txn\":{\"appId\":\"x\",\"version\":1}}\n{\"txn\":{\"appId\":\"x\",\"version\":2}}", TL_ECORRUPT, "second time"},
     {"{\"add\":{\"path\":\"a\",\"size\":1,\"partitionValues\":{\"symbol\":null},\"deletionVector\":{\"storageType\":\"u\"}}}", TL_EUSAGE, "deletionVectors"},
     {"{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"warpDrive\"],\"writerFeatures\":[\"warpDrive\"]}}", TL_EUSAGE, "'warpDrive'"},
+    {"{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"deletionVectors\"],\"writerFeatures\":[\"deletionVectors\"]}}", TL_EUSAGE, "'deletionVectors'"},
     {"{\"protocol\":{\"minReaderVersion\":4,\"minWriterVersion\":7}}", TL_EUSAGE, "reader of version 4"},
   };
   for (size_t i = 0; i < COUNT(cases); i++) {

@@ -4,6 +4,7 @@
 #include "tests/unit/commit/lake.h"
 
 #include <errno.h>
+#include <spawn.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -123,46 +124,86 @@ static void rejects_lie_beside_and_go_with_a_clean_answer(void **state) {
   lake_remove(&l);
 }
 
-/* ---- writers that meet ---- */
+/* ---- writers of their own processes: this program again, as DuckDB's threads and locks do not survive a fork ---- */
 
-/* Process i of n brings the days i, i + n, ... of one file in two orders, and the days of its neighbour too. */
-static void bring(lake *l, int i, int n) {
-  tl_error err = {0};
-  if (open_on_store(l, &err)) {
-    fprintf(stderr, "child: %s\n", err.message);
-    _exit(3);
-  }
-  for (int round = 0; round < DAYS; round++) {
+enum { PROCESSES = 4 };
+extern char **environ;
+
+/* words: what to do, the lake's folder, "flat" or "hive", its kind, two numbers. */
+static pid_t start(const char *what, const lake *l, const char *kind, long a, long b) {
+  char first[24], second[24];
+  snprintf(first, sizeof first, "%ld", a);
+  snprintf(second, sizeof second, "%ld", b);
+  char *words[] = {(char *)(uintptr_t)"on_store_test", (char *)(uintptr_t)what,           (char *)(uintptr_t)l->path, (char *)(uintptr_t)tl_layout_name(l->layout),
+                   (char *)(uintptr_t)kind,            first,                             second,                     NULL};
+  pid_t child = 0;
+  assert_int_equal(posix_spawn(&child, "/proc/self/exe", NULL, NULL, words, environ), 0);
+  return child;
+}
+
+static int end_of(pid_t child) {
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+/* Process i brings the days i, i + PROCESSES, ... of one file, and the days of its neighbour too. */
+static tl_status bring(lake *l, int i, tl_error *err) {
+  tl_status st = TL_OK;
+  for (int round = 0; !st && round < DAYS; round++) {
     int day = (round + i * 5) % DAYS;
-    if (day % n != i && day % n != (i + 1) % n) continue;
+    if (day % PROCESSES != i && day % PROCESSES != (i + 1) % PROCESSES) continue;
     tl_piece piece = piece_of_days(l, "A", day, day + 1);
-    if (tl_commit_group(l->commit, &piece, 1, &err)) {
-      fprintf(stderr, "child: %s\n", err.message);
-      _exit(4);
-    }
+    st = tl_commit_group(l->commit, &piece, 1, err);
     tl_piece_deinit(&piece);
   }
-  _exit(0);
+  return st;
 }
+
+#ifdef TL_FAULTS
+static const struct {
+  tl_seam seam;
+  tl_fault_action action;
+  long stride;
+} ends[] = {{TL_SEAM_STEP, TL_FAULT_EXIT_BEFORE, 1}, {TL_SEAM_DISK, TL_FAULT_EXIT_AFTER, 7}};
+
+static tl_status die(lake *l, long end, long n, tl_error *err) {
+  tl_piece pieces[] = {piece_of_days(l, "A", 1, 4), piece_of_days(l, "B", 0, 1)};
+  tl_fault_arm(ends[end].seam, n, ends[end].action, 0);
+  tl_status st = tl_commit_group(l->commit, pieces, 2, err);
+  for (int i = 0; i < 2; i++) tl_piece_deinit(&pieces[i]);
+  return st;
+}
+#endif
+
+static int in_a_process(char **words) {
+  lake l = {.layout = strcmp(words[3], "flat") ? TL_LAYOUT_HIVE : TL_LAYOUT_FLAT};
+  tl_error err = {0};
+  long a = strtol(words[5], NULL, 10);
+  snprintf(l.path, sizeof l.path, "%s", words[2]);
+  tl_status st = tl_dataset_parse(words[4], &l.dataset, &err);
+  if (!st) st = open_on_store(&l, &err);
+  if (!st && !strcmp(words[1], "bring")) st = bring(&l, (int)a, &err);
+#ifdef TL_FAULTS
+  if (!st && !strcmp(words[1], "die")) st = die(&l, a, strtol(words[6], NULL, 10), &err);
+#endif
+  if (st) fprintf(stderr, "%s: %s\n", words[1], err.message);
+  lake_close(&l);
+  return st ? 3 : 0;
+}
+
+/* ---- writers that meet ---- */
 
 static void writers_of_one_file_leave_the_union_and_a_ledger_that_knows_it(void **state) {
   (void)state;
-  enum { PROCESSES = 4 };
   static const char *const kinds[] = {"1m", "trades"};
   for (int round = 0; round < 4; round++) {
     lake l;
     lake_make(&l, round < 2 ? TL_LAYOUT_HIVE : TL_LAYOUT_FLAT, kinds[round % 2]);
     pid_t children[PROCESSES];
-    for (int i = 0; i < PROCESSES; i++) {
-      children[i] = fork();
-      assert_true(children[i] >= 0);
-      if (children[i] == 0) bring(&l, i, PROCESSES);
-    }
-    for (int i = 0; i < PROCESSES; i++) {
-      int status = 0;
-      assert_int_equal(waitpid(children[i], &status, 0), children[i]);
-      assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    }
+    for (int i = 0; i < PROCESSES; i++) children[i] = start("bring", &l, kinds[round % 2], i, 0);
+    for (int i = 0; i < PROCESSES; i++) assert_int_equal(end_of(children[i]), 0);
     must_open_on_store(&l);
     expect_file(&l, "A", JAN_1, rows, DAYS * ROWS_A_DAY);
     expect_named(&l, 1);
@@ -231,12 +272,7 @@ static void two_writers_meet_at_every_point(void **state) {
 /* A child that ends before its n-th step or around its n-th file call; then the same group comes again. */
 static void a_writer_may_die_anywhere(void **state) {
   (void)state;
-  static const struct {
-    tl_seam seam;
-    tl_fault_action action;
-    long stride;
-  } ends[] = {{TL_SEAM_STEP, TL_FAULT_EXIT_BEFORE, 1}, {TL_SEAM_DISK, TL_FAULT_EXIT_AFTER, 7}};
-  for (size_t e = 0; e < 2; e++)
+  for (int e = 0; e < 2; e++)
     for (long n = 1;; n += ends[e].stride) {
       lake l;
       lake_make(&l, TL_LAYOUT_HIVE, "1m");
@@ -244,18 +280,8 @@ static void a_writer_may_die_anywhere(void **state) {
       tl_piece first = piece_of_days(&l, "A", 0, 2);
       must_commit(&l, &first, 1);
       lake_close(&l);
-      pid_t child = fork();
-      assert_true(child >= 0);
-      if (child == 0) {
-        tl_error err = {0};
-        if (open_on_store(&l, &err)) _exit(3);
-        tl_piece pieces[] = {piece_of_days(&l, "A", 1, 4), piece_of_days(&l, "B", 0, 1)};
-        tl_fault_arm(ends[e].seam, n, ends[e].action, 0);
-        _exit(tl_commit_group(l.commit, pieces, 2, &err) ? 4 : 0);
-      }
-      int status = 0;
-      assert_int_equal(waitpid(child, &status, 0), child);
-      assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 99));
+      int end = end_of(start("die", &l, "1m", e, n));
+      assert_true(end == 0 || end == 99);
       must_open_on_store(&l);
       row *got;
       size_t count = rows_in(&l, "A", JAN_1, &got); /* the old file or the new one */
@@ -270,7 +296,7 @@ static void a_writer_may_die_anywhere(void **state) {
       expect_named(&l, 2);
       lake_close(&l);
       lake_remove(&l);
-      if (WEXITSTATUS(status) == 0) break;
+      if (end == 0) break;
     }
 }
 
@@ -305,8 +331,9 @@ static void every_allocation_and_file_call_may_fail(void **state) {
 }
 #endif
 
-int main(void) {
+int main(int argc, char **argv) {
   make_rows();
+  if (argc == 7) return in_a_process(argv);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_files_are_those_of_a_folder),
       cmocka_unit_test(rejects_lie_beside_and_go_with_a_clean_answer),

@@ -135,6 +135,9 @@ tl_status tl_delta_read_commit(tl_table_log *log, int64_t version, tl_delta_acti
   *out = (tl_delta_actions){.version = version};
   tl_delta_commit_key(version, key);
   tl_status st = tl_store_get(log->store, key, TL_DELTA_COMMIT_BYTES_MAX, &text, info, err);
+  /* Others take it for a version without changes; but it is what a crash leaves of a commit that was not made durable. */
+  if (!st && (!text.data || !text.data[strspn(text.data, " \t\r\n")]))
+    st = tl_fail(err, TL_ECORRUPT, "'%s' of '%s' is empty: a writer or a disk broke off; if it is the newest version, remove it", key, tl_store_uri(log->store));
   if (!st) st = tl_delta_parse(key, tl_text_of(text.data ? text.data : "", text.len), out, err);
   tl_buf_deinit(&text);
   return st;

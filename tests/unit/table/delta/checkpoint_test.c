@@ -226,7 +226,7 @@ static void parts_make_one_checkpoint_when_all_are_there(void **state) {
   table_open(&t, true);
   foreign(&t, PROTOCOL_ROW " UNION ALL " METADATA_ROW, NAME(3, ".checkpoint.parquet"));
   foreign(&t, PROTOCOL_ROW " UNION ALL " METADATA_ROW " UNION ALL " ADD_ROW("a"), NAME(5, ".checkpoint.0000000001.0000000002.parquet"));
-  table_commit_text(&t, 4, "");
+  table_commit_text(&t, 4, "{}\n");
   table_commit_text(&t, 5, "{\"add\":{\"path\":\"json\",\"partitionValues\":{\"symbol\":\"A\"},\"size\":1,\"dataChange\":true}}");
   tl_snapshot *s = table_load(&t);
   assert_int_equal(s->file_count, 1);
@@ -255,7 +255,7 @@ static void checkpoints_that_lie_are_refused(void **state) {
     tl_snapshot *s = NULL;
     table_open(&t, true);
     foreign(&t, cases[i].rows, NAME(2, ".checkpoint.parquet"));
-    table_commit_text(&t, 2, "");
+    table_commit_text(&t, 2, "{}\n");
     assert_int_equal(F->load(t.log, (tl_at){TL_AT_LATEST, 0}, &s, &t.err), cases[i].status);
     if (!strstr(t.err.message, cases[i].says)) fail_msg("case %zu says: %s", i, t.err.message);
     table_close(&t);

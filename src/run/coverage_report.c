@@ -10,7 +10,8 @@
 
 typedef struct report {
   tl_run_lake *lake;
-  tl_engine *engine; /* opened when rows have to be counted */
+  tl_engine *engine; /* opened when rows have to be counted, and then */
+  tl_layout layout;  /* asked for, which opens the ledger once more */
   tl_sources *sources;
   tl_coverage_fn each;
   void *user;
@@ -41,11 +42,11 @@ static bool whole_days(const char *dataset) {
 /* Rows of a stretch whose count a later answer made unknown: from the files. A half-open stretch of instants. */
 static tl_status count_rows(report *r, const tl_dataset *dataset, tl_range range, int64_t *rows, tl_error *err) {
   static const char *const columns[] = {"timestamp"};
-  tl_read read = {.lake = r->lake->store, .dataset = *dataset, .symbols = &r->series->symbol, .symbol_count = 1,
+  tl_status st = r->engine ? TL_OK : tl_run_layout(r->lake, &r->layout, err);
+  tl_read read = {.lake = r->lake->store, .layout = r->layout, .dataset = *dataset, .symbols = &r->series->symbol, .symbol_count = 1,
                   .range = range, .columns = columns, .column_count = 1, .limit = -1};
   struct ArrowArrayStream stream;
-  tl_status st = tl_run_layout(r->lake, &read.layout, err);
-  if (!st && !r->engine) st = tl_run_open_engine(r->lake, read.layout, &r->engine, &r->sources, err);
+  if (!st && !r->engine) st = tl_run_open_engine(r->lake, r->layout, &r->engine, &r->sources, err);
   read.sources = r->sources;
   if (!st) st = tl_read_open(r->engine, &read, &stream, NULL, err);
   if (st) return st;

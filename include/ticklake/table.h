@@ -96,7 +96,7 @@ TL_API tl_status tl_table_properties(tl_table *table, int (*each)(void *user, co
 
 typedef struct tl_table_version {
   size_t size;
-  int64_t version, sequence, timestamp_ms, parent; /* parent -1: none */
+  int64_t version, sequence, timestamp_ms, parent; /* sequence: Iceberg's of the snapshot; parent -1: none */
   const char *operation;                 /* WRITE, MERGE, DELETE, OPTIMIZE, ...; Iceberg: append, overwrite, replace, delete */
   const char *parameters_json, *metrics_json; /* one object each */
   const char *engine;                    /* who wrote it; "" when it does not say */

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define TABLE_MEMORY_MIN (INT64_C(96) << 20)
+
 void tl_pipeline_stop(tl_pipeline *p, tl_status status, const tl_error *why) {
   pthread_mutex_lock(&p->lock);
   if (!p->status) {
@@ -124,7 +126,9 @@ static tl_status open_stages(tl_pipeline *p, const tl_run_lake *lake, tl_ledger 
   tl_status st = tl_words_open(&p->words, err);
   tl_commit_options commit = {.lake = lake->path, .store = lake->store, .layout = job->layout, .dataset = job->kind.dataset, .words = p->words,
                               .ledger = ledger, .run = run, .settings = lake->settings,
-                              .memory_bytes = tl_layout_is_table(job->layout) ? job->memory_max_bytes / 2 : job->memory_max_bytes / 4};
+                              .memory_bytes = job->memory_max_bytes / 4};
+  if (tl_layout_is_table(job->layout)) /* DuckDB sorts and writes the rows: below this it gives up */
+    commit.memory_bytes = job->memory_max_bytes / 2 > TABLE_MEMORY_MIN ? job->memory_max_bytes / 2 : TABLE_MEMORY_MIN;
   if (!st) st = tl_commit_open(&commit, &p->commit, err);
   if (!st) st = tl_committer_open(p->commit, budget, &p->committer, err);
   return st ? st : open_fetch(p, err);

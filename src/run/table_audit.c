@@ -166,7 +166,8 @@ static tl_status compare(auditor *a, const stretch *s, tl_error *err) {
 
 static tl_status audit_table(auditor *a, tl_error *err) {
   tl_verified verified = {0};
-  tl_relation_options options = {.settings = a->audit->lake->settings, .engine = a->audit->engine, .read_only = true};
+  tl_relation_options options = {.settings = a->audit->lake->settings, .engine = a->audit->engine,
+                                  .read_only = !a->audit->repair}; /* opened for writing, two faces are brought level */
   tl_error why = {0};
   tl_status st = tl_dataset_table_open(a->audit->lake->path, a->dataset, &options, &a->relation, &why);
   if (st == TL_ECORRUPT) give(a, a->dataset->name, "unreadable", why.message, false);

@@ -48,11 +48,9 @@ static tl_status open_engine(tl_relation *relation, tl_error *err) {
   tl_status st = TL_OK;
   relation->engine = relation->options.engine;
   if (!relation->engine) {
-    char *spill = tl_io_join(relation->temp, "spill");
-    tl_engine_options options = {.memory_bytes = relation->options.memory_bytes, .spill = spill};
-    st = spill ? tl_engine_open(&options, &relation->engine, err) : tl_fail(err, TL_ENOMEM, "cannot open a table");
+    tl_engine_options options = {.memory_bytes = relation->options.memory_bytes, .spill = relation->temp};
+    st = tl_engine_open(&options, &relation->engine, err);
     relation->own_engine = !st;
-    tl_free(spill);
   }
   return st ? st : tl_link_open(relation->engine, &relation->link, err);
 }

@@ -22,7 +22,8 @@ typedef struct auditor {
   tl_ledger *ledger;
   tl_engine *engine;
   tl_layout layout;
-  char *copy;  /* where an object is brought; NULL: the lake is a folder */
+  char *copy;    /* where an object is brought; NULL: the lake is a folder */
+  int64_t since; /* tl_ledger_seen, before it was */
   bool repair, sound, stopped;
   tl_audit_fn each;
   void *user;
@@ -34,11 +35,25 @@ static void give(auditor *a, const char *path, const char *verdict, const char *
   if (!a->stopped) a->stopped = a->each(a->user, &row) != 0;
 }
 
+/* Another writer recorded the object meanwhile: whether it still is the one that was read (tl_ledger_group). */
+static tl_status still_there(void *to, const tl_ledger_file *file, bool *is, tl_error *err) {
+  auditor *a = to;
+  char checksum[TL_CHECKSUM_TEXT_MAX];
+  int64_t bytes = 0;
+  tl_error why = {0};
+  tl_status st = tl_store_fetch(a->lake->store, file->path, a->copy, &why);
+  if (!st) st = tl_checksum_file(a->copy, checksum, &bytes, &why);
+  *is = !st && !strcmp(checksum, file->checksum);
+  if (st == TL_ENOTFOUND) return TL_OK;
+  if (st && err) *err = why;
+  return st;
+}
+
 /* Records the file as it is; forget: the months' coverage too. file->checksum NULL: it is no more. */
 static tl_status record(auditor *a, const tl_ledger_file *file, const tl_range *forget, tl_error *err) {
   const char *removed[1] = {file->path};
   tl_ledger_unit unit = {.dataset = file->dataset, .symbol = file->symbol, .state = TL_COVER_MISSING};
-  tl_ledger_group group = {.units = &unit};
+  tl_ledger_group group = {.units = &unit, .since = a->since, .still = a->copy ? still_there : NULL, .to = a};
   if (forget) {
     unit.range = *forget;
     group.unit_count = 1;
@@ -130,6 +145,7 @@ static tl_status check_file(auditor *a, const tl_ledger_file *known, tl_error *e
   tl_audit found = {0};
   tl_error why = {0};
   bool by_now = false;
+  a->since = tl_ledger_seen(a->ledger);
   char *full = a->copy ? tl_strdup(a->copy) : tl_io_join(a->lake->path, known->path);
   if (!full) return tl_fail(err, TL_ENOMEM, "cannot check '%s'", known->path);
   tl_status st = TL_OK, read = read_file(a, known, full, &found, &why);

@@ -205,15 +205,19 @@ static bool written(const attempt *a, const char *const *texts) {
   return false;
 }
 
-/* The rows of one partition: what is kept of its touched files, then the new ones, as they are to lie in files. */
+/* The rows of one partition: what is kept of its touched files, and the new ones. */
 static tl_status add_rows(attempt *a, tl_sql *sql, const tl_picks *files, const char *const *texts) {
   tl_status st = TL_OK;
   tl_sql_addf(sql, "SELECT %s FROM (SELECT %s, -1 AS \"tl#file\", \"tl#row\" FROM \"tl#new\" WHERE ", a->columns.buf.data, a->columns.buf.data);
   add_partition(sql, texts, a->work.snapshot->partitioning.count);
   if (files->count) tl_sql_add(sql, " UNION ALL ");
   if (files->count) st = add_old(a, sql, files, false);
-  tl_sql_addf(sql, ") ORDER BY %s%s\"tl#file\", \"tl#row\"", a->order.buf.len ? a->order.buf.data : "", a->order.buf.len ? ", " : "");
+  tl_sql_add(sql, ")");
   return st ? st : sql->st;
+}
+
+static void add_order(attempt *a, tl_sql *sql) {
+  tl_sql_addf(sql, " ORDER BY %s%s\"tl#file\", \"tl#row\"", a->order.buf.len ? a->order.buf.data : "", a->order.buf.len ? ", " : "");
 }
 
 static tl_status write_partition(attempt *a, const char *const *texts, tl_error *err) {
@@ -232,6 +236,8 @@ static tl_status write_partition(attempt *a, const char *const *texts, tl_error 
   size_t from = a->work.add_count;
   if (!st) st = add_rows(a, &select, &files, texts);
   if (!st) st = tl_content_of(&a->work, select.buf.data, &content, err);
+  if (!st) add_order(a, &select); /* as they are to lie in files */
+  if (!st) st = select.st;
   if (!st && content.rows) st = tl_work_write(&a->work, texts, select.buf.data, content.rows, err);
   if (!st && content.rows) st = tl_work_check(&a->work, from, content, err);
   if (grown) a->partitions[a->partition_count++] = texts;

@@ -1,7 +1,8 @@
 /* vacuum.c - deletes what no face needs: files that no reachable snapshot, younger tombstone or log names, and that are
  * themselves older than the retention, for a running writer's files are protected by nothing but their age.
  * Never touched: what begins with _ or . at the top of the table (logs, ledgers, work folders of the living), but for the
- * folders of a partition column that is named so. Work folders of writers that died are removed after a day.
+ * folders of a partition column that is named so. What writers that died had begun aside (work folders, .NAME.PID-N.tmp
+ * beside any file, the logs' too) is removed after a day, with `force` at once.
  * Cost: one listing of the table; the paths kept, in memory. */
 #include <errno.h>
 #include <inttypes.h>
@@ -65,8 +66,23 @@ typedef struct sweep {
   int64_t *sizes;
   size_t count, capacity;
   int64_t stay;
-  bool failed;
+  bool force, failed;
 } sweep;
+
+static bool is_alive(const char *text) { /* "PID-..." */
+  char *end = NULL;
+  long pid = strtol(text, &end, 10);
+  return pid > 0 && *end == '-' && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+}
+
+/* ".NAME.PID-N.tmp": a put of a local store that was never finished. */
+static const char *aside_writer(const char *key) {
+  const char *slash = strrchr(key, '/'), *name = slash ? slash + 1 : key;
+  size_t len = strlen(name);
+  if (name[0] != '.' || len < 8 || strcmp(name + len - 4, ".tmp") != 0) return NULL;
+  const char *writer = memrchr(name, '.', len - 4);
+  return writer && writer > name && strchr(writer, '-') ? writer + 1 : NULL;
+}
 
 /* "_x=1/..." when the table is partitioned by a column _x */
 static bool is_partition_folder(const tl_snapshot *snapshot, const char *key) {
@@ -76,14 +92,7 @@ static bool is_partition_folder(const tl_snapshot *snapshot, const char *key) {
   return strlen(name) == (size_t)(equals - key) && !strncmp(name, key, strlen(name));
 }
 
-static int look(void *to, const char *key, const tl_store_info *info) {
-  sweep *s = to;
-  bool hidden = (key[0] == '_' || key[0] == '.') && !is_partition_folder(s->relation->faces[0].snapshot, key);
-  if (hidden) return 0;
-  if (info->mtime_ms >= s->before_ms || is_kept(s->kept, key)) {
-    s->stay++;
-    return 0;
-  }
+static int take(sweep *s, const char *key, const tl_store_info *info) {
   if (s->count == s->capacity) {
     size_t capacity = s->capacity ? s->capacity * 2 : 256;
     char **paths = tl_realloc_array(s->paths, capacity, sizeof *paths);
@@ -99,13 +108,23 @@ static int look(void *to, const char *key, const tl_store_info *info) {
   return 0;
 }
 
-/* ---- work folders of the dead ---- */
-
-static bool is_alive(const char *name) {
-  char *end = NULL;
-  long pid = strtol(name, &end, 10);
-  return pid > 0 && *end == '-' && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+static int look(void *to, const char *key, const tl_store_info *info) {
+  sweep *s = to;
+  const char *writer = tl_store_is_local(s->relation->store) ? aside_writer(key) : NULL;
+  bool work = !strncmp(key, TL_WORK_FOLDER "/", sizeof TL_WORK_FOLDER); /* sweep_work's */
+  if (writer && !work) {
+    bool old = tl_clock_now_ns() / TL_NS_PER_MS - info->mtime_ms > day_ms;
+    return (old || s->force) && !is_alive(writer) ? take(s, key, info) : 0;
+  }
+  bool hidden = (key[0] == '_' || key[0] == '.') && !is_partition_folder(s->relation->faces[0].snapshot, key);
+  if (hidden) return 0;
+  if (info->mtime_ms >= s->before_ms || is_kept(s->kept, key)) {
+    s->stay++;
+    return 0;
+  }
+  return take(s, key, info);
 }
+/* ---- work folders of the dead ---- */
 
 static void measure(const char *folder, tl_vacuumed *out) {
   tl_io_names names = {0};
@@ -164,7 +183,7 @@ tl_status tl_relation_vacuum(tl_relation *relation, int64_t retain_ms, bool forc
   if (st) return st;
   keeping kept = {0};
   int64_t before_ms = tl_clock_now_ns() / TL_NS_PER_MS - retain_ms;
-  sweep s = {.relation = relation, .kept = &kept, .before_ms = before_ms};
+  sweep s = {.relation = relation, .kept = &kept, .before_ms = before_ms, .force = force};
   st = collect(relation, before_ms, &kept, err);
   if (!st) st = tl_store_list(relation->store, "", NULL, true, look, &s, err);
   if (!st && s.failed) st = tl_fail(err, TL_ENOMEM, "cannot list what to delete");

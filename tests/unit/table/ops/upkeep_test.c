@@ -44,8 +44,8 @@ static void vacuum_body(table_fixture *t) {
   assert_int_equal(done.files, 0); /* all too young */
   assert_refused(tl_relation_vacuum(t->relation, 0, false, false, NULL, NULL, &done, &why), TL_EUSAGE, &why, "168 hours");
   assert_int_equal(shell("mkdir -p '%s/_ticklake_tmp/99999999-dead' && echo x > '%s/_ticklake_tmp/99999999-dead/1.parquet' && mkdir -p '%s/_other' && touch '%s/_other/x' '%s/.hidden' "
-                         "&& echo orphan > '%s/orphan.parquet'",
-                         t->folder, t->folder, t->folder, t->folder, t->folder, t->folder), 0);
+                         "&& echo orphan > '%s/orphan.parquet' && cd '%s' && for f in _delta_log metadata; do test ! -d $f || echo torn > $f/.7.json.99999999-0.tmp; done",
+                         t->folder, t->folder, t->folder, t->folder, t->folder, t->folder, t->folder), 0);
   /* three weeks on: tombstones and files are old, and old versions forgotten */
   tl_clock_fake_start(tl_clock_now_ns() + 21 * TL_NS_PER_DAY);
   MUST(tl_relation_expire(t->relation, tl_clock_now_ns() / TL_NS_PER_MS - 1000, 1, false, &(tl_expired){0}, err));
@@ -57,7 +57,7 @@ static void vacuum_body(table_fixture *t) {
   MUST(tl_relation_vacuum(t->relation, 168 * INT64_C(3600000), false, false, NULL, NULL, &done, err));
   tl_clock_fake_stop();
   assert_int_equal(done.files, planned);
-  assert_int_equal(shell("test -e '%s/_other/x' -a -e '%s/.hidden' -a ! -e '%s/orphan.parquet' -a ! -e '%s/_ticklake_tmp'", t->folder, t->folder, t->folder, t->folder), 0);
+  assert_int_equal(shell("test -e '%s/_other/x' -a -e '%s/.hidden' -a ! -e '%s/orphan.parquet' -a ! -e '%s/_ticklake_tmp' && test -z \"$(find '%s' -name '.7.*')\"", t->folder, t->folder, t->folder, t->folder, t->folder), 0);
   table_reopen(t);
   assert_table(t, columns, "FROM truth");
   tl_status st = tl_relation_restore(t->relation, before, &t->changed, &why);

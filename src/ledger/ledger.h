@@ -139,7 +139,8 @@ typedef struct tl_ledger_group {
   tl_ledger_counts counts; /* added to the run's */
   /* Where no lock keeps others from the files until the commit (object stores): of a file that another process recorded
    * since `since` this is asked before its row is replaced, as the later row need not be of the later file. false: the
-   * lake's file is another one by now, whose row stays or is still to come. NULL: rows are replaced. */
+   * lake's file is another one by now, whose row stays or is still to come. A path of `removed` that was recorded since stays
+   * as well. NULL: rows are replaced and removed. */
   int64_t since;           /* tl_ledger_seen before the first file was read */
   tl_status (*still)(void *to, const tl_ledger_file *file, bool *is, tl_error *err);
   void *to;

@@ -332,20 +332,33 @@ static tl_status recorded_since(tl_ledger *ledger, const char *path, int64_t sin
   return st;
 }
 
-/* The group without the files that are not the lake's any more: *kept, for the caller to free. */
-static tl_status drop_replaced(tl_ledger *ledger, tl_ledger_group *group, tl_ledger_file **kept, tl_error *err) {
+typedef struct kept_rows { /* of a group, for the caller to free */
+  tl_ledger_file *files;
+  const char **removed;
+} kept_rows;
+
+/* The group without the files that are not the lake's any more, and without removing what another recorded meanwhile. */
+static tl_status drop_replaced(tl_ledger *ledger, tl_ledger_group *group, kept_rows *kept, tl_error *err) {
   tl_status st = TL_OK;
-  size_t count = 0;
-  *kept = tl_calloc(group->file_count + 1, sizeof **kept);
-  if (!*kept) return tl_fail(err, TL_ENOMEM, "out of memory: cannot write ledger '%s'", ledger->path);
+  size_t count = 0, removed = 0;
+  kept->files = tl_calloc(group->file_count + 1, sizeof *kept->files);
+  kept->removed = tl_calloc(group->removed_count + 1, sizeof *kept->removed);
+  if (!kept->files || !kept->removed) return tl_fail(err, TL_ENOMEM, "out of memory: cannot write ledger '%s'", ledger->path);
   for (size_t i = 0; !st && i < group->file_count; i++) {
     bool asked = false, still = true;
     st = recorded_since(ledger, group->files[i].path, group->since, &asked, err);
     if (!st && asked) st = group->still(group->to, &group->files[i], &still, err);
-    if (still) (*kept)[count++] = group->files[i];
+    if (still) kept->files[count++] = group->files[i];
   }
-  group->files = *kept;
+  for (size_t i = 0; !st && i < group->removed_count; i++) {
+    bool again = false;
+    st = recorded_since(ledger, group->removed[i], group->since, &again, err);
+    if (!again) kept->removed[removed++] = group->removed[i];
+  }
+  group->files = kept->files;
   group->file_count = count;
+  group->removed = kept->removed;
+  group->removed_count = removed;
   return st;
 }
 
@@ -376,7 +389,7 @@ static tl_status play_and_put(tl_ledger *ledger, const tl_buf *text, tl_op *op, 
 }
 
 static tl_status attempt(tl_ledger *ledger, tl_op *op, const char *id, tl_error *err) {
-  tl_ledger_file *kept = NULL;
+  kept_rows kept = {0};
   tl_ledger_group group;
   tl_op own = *op;
   tl_buf text = {0};
@@ -389,7 +402,8 @@ static tl_status attempt(tl_ledger *ledger, tl_op *op, const char *id, tl_error 
   if (!st) st = tl_entry_write(&own, id, &text, err);
   if (!st) st = play_and_put(ledger, &text, op, err);
   tl_buf_deinit(&text);
-  tl_free(kept);
+  tl_free(kept.files);
+  tl_free(kept.removed);
   return st;
 }
 

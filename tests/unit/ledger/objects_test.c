@@ -440,6 +440,16 @@ static void the_row_of_a_file_is_that_of_the_file_that_lies_there(void **state) 
     record(a, "c", since, &t); /* a later round: b's row is known by now */
     assert_int_equal(t.asked, 1);
     expect_recorded(b, "c");
+    /* b found the file gone, before a made it again: a's row stays; without a it goes. */
+    const char *gone[] = {"trades/A.parquet"};
+    for (int known = 0; known < 2; known++) {
+      tl_ledger_group group = {.removed = gone, .removed_count = 1, .since = known ? tl_ledger_seen(b) : since, .still = look, .to = &t};
+      assert_int_equal(tl_ledger_commit(b, &group, NULL), TL_OK);
+      tl_ledger_file_list files;
+      assert_int_equal(tl_ledger_files(a, NULL, NULL, &files, NULL), TL_OK);
+      assert_int_equal(files.count, known ? 0 : 1);
+      tl_ledger_files_deinit(&files);
+    }
     tl_ledger_close(a);
     tl_ledger_close(b);
     place_remove(&p);

@@ -33,7 +33,7 @@ static tl_status pick_word(const char *what, const char *given, const char *cons
   size_t count = 0;
   for (; allowed[count]; count++)
     if (!strcmp(allowed[count], lower)) {
-      snprintf(out, size, "%s", lower);
+      snprintf(out, size, "%s", allowed[count]);
       return TL_OK;
     }
   const char *near = tl_suggest(lower, allowed, count);

@@ -1,13 +1,13 @@
 /* iceberg_files.c - the files a table's metadata names: paths and keys, manifest lists, manifests, entries. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/pool.h"
 #include "table/iceberg/iceberg_log.h"
 
+enum { WORKERS = 8, FETCHES_MAX = 32 };
 static const size_t list_bytes_max = (size_t)1 << 30;
 
 /* ---- names ---- */
@@ -189,6 +189,70 @@ tl_status tl_iceberg_entries_load(tl_table_log *log, const tl_iceberg_metadata *
   tl_status st = tl_iceberg_get(log, metadata, info->path, &data, err);
   if (!st) st = tl_manifest_read(info->path, data.data ? data.data : "", data.len, info, spec, take_live, &c, err);
   tl_buf_deinit(&data);
+  return st;
+}
+
+/* One manifest on its way: fetched by a worker, read in its turn. */
+typedef struct fetch {
+  tl_table_log *log;
+  const tl_iceberg_metadata *metadata;
+  const tl_manifest_info *info;
+  tl_buf data;
+  tl_status status;
+  tl_error err;
+} fetch;
+
+static void fetch_one(void *argument) {
+  fetch *f = argument;
+  f->status = tl_iceberg_get(f->log, f->metadata, f->info->path, &f->data, &f->err);
+}
+
+static tl_status take_fetched(fetch *f, size_t index, const tl_manifest_spec *specs, tl_iceberg_entries *out, tl_error *err) {
+  collect c = {out, index};
+  const tl_manifest_spec *spec = tl_iceberg_spec_of(specs, f->metadata->spec_count, f->info->spec_id);
+  if (f->status) {
+    if (err) *err = f->err;
+    return f->status;
+  }
+  if (!spec) return tl_fail(err, TL_ECORRUPT, "manifest '%s' is of partition spec %d, which the table has not", f->info->path, f->info->spec_id);
+  return tl_manifest_read(f->info->path, f->data.data ? f->data.data : "", f->data.len, f->info, spec, take_live, &c, err);
+}
+
+/* `count` manifests from `first` on: all are fetched, then read. */
+static tl_status load_some(tl_pool *pool, fetch *fetches, const size_t *indices, size_t count, const tl_manifest_spec *specs,
+                           tl_iceberg_entries *out, tl_error *err) {
+  tl_status st = TL_OK;
+  for (size_t i = 0; i < count; i++) {
+    if (pool) tl_pool_put(pool, fetch_one, &fetches[i]);
+    else fetch_one(&fetches[i]);
+  }
+  if (pool) tl_pool_drain(pool);
+  for (size_t i = 0; i < count; i++) {
+    if (!st) st = take_fetched(&fetches[i], indices[i], specs, out, err);
+    tl_buf_deinit(&fetches[i].data);
+  }
+  return st;
+}
+
+tl_status tl_iceberg_entries_load_all(tl_table_log *log, const tl_iceberg_metadata *metadata, const tl_manifest_list *list, const bool *wanted,
+                                      const tl_manifest_spec *specs, tl_iceberg_entries *out, tl_error *err) {
+  fetch fetches[FETCHES_MAX];
+  size_t indices[FETCHES_MAX], total = 0, count = 0;
+  tl_pool *pool = NULL;
+  tl_status st = TL_OK;
+  for (size_t i = 0; i < list->count; i++) total += wanted[i];
+  bool far = !tl_store_is_local(log->store) && total > 1; /* a file of this machine is read quicker than handed over */
+  if (far) st = tl_pool_open(WORKERS, FETCHES_MAX, &pool, err);
+  for (size_t i = 0; !st && i < list->count; i++) {
+    if (wanted[i]) {
+      fetches[count] = (fetch){.log = log, .metadata = metadata, .info = &list->items[i]};
+      indices[count++] = i;
+    }
+    if (count < (far ? FETCHES_MAX : 1) && i + 1 < list->count) continue;
+    st = load_some(pool, fetches, indices, count, specs, out, err);
+    count = 0;
+  }
+  tl_pool_close(pool);
   return st;
 }
 

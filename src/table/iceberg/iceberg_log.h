@@ -76,6 +76,10 @@ void tl_iceberg_entries_deinit(tl_iceberg_entries *entries); /* frees them, NULL
 tl_status tl_iceberg_entries_load(tl_table_log *log, const tl_iceberg_metadata *metadata, const tl_manifest_info *info, size_t index,
                                   const tl_manifest_spec *spec, tl_iceberg_entries *out, tl_error *err);
 
+/* The same for all of a list that `wanted` says, those on S3 side by side: in the order of the list. */
+tl_status tl_iceberg_entries_load_all(tl_table_log *log, const tl_iceberg_metadata *metadata, const tl_manifest_list *list, const bool *wanted,
+                                      const tl_manifest_spec *specs, tl_iceberg_entries *out, tl_error *err);
+
 /* The texts of an entry's partition, in the order of its spec; NULL for null. */
 tl_status tl_iceberg_texts(const tl_manifest_entry *entry, const tl_manifest_spec *spec, char **out, tl_error *err);
 

@@ -52,18 +52,17 @@ static tl_status pick(const tl_iceberg_metadata *m, tl_at at, const char *where,
 /* ---- files ---- */
 
 static tl_status read_entries(tl_table_log *log, tl_iceberg_own *own, tl_iceberg_entries *entries, tl_error *err) {
-  const tl_iceberg_metadata *m = own->state.metadata;
-  tl_status st = TL_OK;
+  bool *wanted = tl_calloc(own->list.count ? own->list.count : 1, sizeof *wanted);
+  tl_status st = wanted ? TL_OK : no_memory(err);
   for (size_t i = 0; !st && i < own->list.count; i++) {
     const tl_manifest_info *info = &own->list.items[i];
-    if (info->files[TL_ENTRY_ADDED] == 0 && info->files[TL_ENTRY_EXISTING] == 0) continue;
-    if (info->content != 0)
-      return tl_fail(err, TL_EUSAGE, "'%s' has row-level deletes (merge-on-read), which cannot be read: let the engine that wrote them rewrite its data files",
-                     tl_store_uri(log->store));
-    const tl_manifest_spec *spec = tl_iceberg_spec_of(own->specs, m->spec_count, info->spec_id);
-    if (!spec) return tl_fail(err, TL_ECORRUPT, "manifest '%s' is of partition spec %d, which the table has not", info->path, info->spec_id);
-    st = tl_iceberg_entries_load(log, m, info, i, spec, entries, err);
+    wanted[i] = info->files[TL_ENTRY_ADDED] != 0 || info->files[TL_ENTRY_EXISTING] != 0;
+    if (wanted[i] && info->content != 0)
+      st = tl_fail(err, TL_EUSAGE, "'%s' has row-level deletes (merge-on-read), which cannot be read: let the engine that wrote them rewrite its data files",
+                   tl_store_uri(log->store));
   }
+  if (!st) st = tl_iceberg_entries_load_all(log, own->state.metadata, &own->list, wanted, own->specs, entries, err);
+  tl_free(wanted);
   return st;
 }
 

@@ -130,7 +130,7 @@ def strays(table):
     if "delta" in table.faces:
         log = table.delta()
         known |= {log.disk_path(add)[len(log.base) + 1:] for add in log.snapshot().adds.values()}
-        known |= {f"_delta_log/{name}" for name in log.log_names()}
+        known |= {f"_delta_log/{name}" for name in log.log_names() if not name.startswith(".")}
     if "iceberg" in table.faces:
         log = table.iceberg()
         metadata = log.metadata()

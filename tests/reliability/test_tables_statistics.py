@@ -60,7 +60,7 @@ class World:
 
     def __init__(self, place, faces, partition):
         self.place, self.faces = place, faces
-        self.table = table = Table(place, f"sound-{faces}-{partition}", faces, partition)
+        self.table = table = Table(place, f"sound-{next(tables.SERIAL)}", faces, partition)
         random_ = tables.prng(f"sound {faces} {partition}")
         self.rows = []
         source = calm(random_, 100)

@@ -172,7 +172,8 @@ static tl_status commit_loop(tl_iceberg_plan *p, tl_committed *out, tl_error *er
     tl_status st = attempt(p, out, &unknown, err);
     if (!st) p->committed = true;
     if (unknown) p->unclear = true;
-    if (st != TL_ECONFLICT || p->final || unknown) return st; /* final: no newer metadata can make it possible */
+    bool expired = st == TL_ECORRUPT && !unknown && !tl_iceberg_state_is_newest(p->log, &p->state); /* what we read was overtaken, and is gone */
+    if ((st != TL_ECONFLICT && !expired) || p->final || unknown) return st; /* final: no newer metadata can make it possible */
     tl_iceberg_plan_undo(p, false);
     if (out->attempts == ATTEMPTS_MAX) return tl_fail_within(err, st, "lost %d races against other writers", ATTEMPTS_MAX);
     int64_t number = p->state.number;

@@ -10,6 +10,8 @@
 #include "base/io.h"
 #include "table/iceberg/iceberg_log.h"
 
+enum { LOADS_MAX = 5 };
+
 static tl_status no_memory(tl_error *err) { return tl_fail(err, TL_ENOMEM, "cannot hold a snapshot"); }
 
 void tl_iceberg_own_free(tl_snapshot *snapshot) {
@@ -133,8 +135,7 @@ static tl_status choose_partitioning(tl_iceberg_own *own, const tl_iceberg_entri
 static tl_status make_file(tl_table_log *log, const tl_iceberg_own *own, const tl_snapshot *s, tl_manifest_entry *e, tl_data_file *out, tl_error *err) {
   const tl_iceberg_metadata *m = own->state.metadata;
   const tl_manifest_spec *spec = tl_iceberg_spec_of(own->specs, m->spec_count, e->spec_id);
-  const tl_iceberg_snap *by = tl_iceberg_find_snap(m, e->snapshot_id);
-  *out = (tl_data_file){.size_bytes = e->bytes, .rows = e->rows, .modified_ms = by ? by->timestamp_ms : 0, .version = e->sequence, .spec_id = e->spec_id};
+  *out = (tl_data_file){.size_bytes = e->bytes, .rows = e->rows, .version = e->sequence, .spec_id = e->spec_id};
   char **texts = tl_calloc(spec->count ? spec->count : 1, sizeof *texts);
   out->partition = tl_calloc(s->partitioning.count ? s->partitioning.count : 1, sizeof *out->partition);
   tl_status st = texts && out->partition ? tl_iceberg_key(log, m, e->path, &out->path, err) : no_memory(err);
@@ -152,6 +153,26 @@ static tl_status make_file(tl_table_log *log, const tl_iceberg_own *own, const t
 
 static int by_path(const void *a, const void *b) {
   return strcmp(((const tl_data_file *)a)->path, ((const tl_data_file *)b)->path);
+}
+
+static int by_id(const void *a, const void *b) {
+  int64_t x = ((const tl_iceberg_log_entry *)a)->id, y = ((const tl_iceberg_log_entry *)b)->id;
+  return (x > y) - (x < y);
+}
+
+/* When a file came: the time of the snapshot that added it, 0 when that has expired. */
+static tl_status date_files(const tl_iceberg_metadata *m, tl_snapshot *s, tl_error *err) {
+  tl_iceberg_log_entry *times = tl_calloc(m->snap_count ? m->snap_count : 1, sizeof *times);
+  if (!times) return no_memory(err);
+  for (size_t i = 0; i < m->snap_count; i++) times[i] = (tl_iceberg_log_entry){m->snaps[i].id, m->snaps[i].timestamp_ms};
+  qsort(times, m->snap_count, sizeof *times, by_id);
+  for (size_t i = 0; i < s->file_count; i++) {
+    const tl_iceberg_log_entry key = {.id = ((const tl_manifest_entry *)s->files[i].raw)->snapshot_id};
+    const tl_iceberg_log_entry *at = bsearch(&key, times, m->snap_count, sizeof *times, by_id);
+    if (at) s->files[i].modified_ms = at->timestamp_ms;
+  }
+  tl_free(times);
+  return TL_OK;
 }
 
 static tl_status make_files(tl_table_log *log, const tl_iceberg_own *own, tl_iceberg_entries *entries, tl_snapshot *s, tl_error *err) {
@@ -273,14 +294,16 @@ static tl_status fill(tl_table_log *log, tl_at at, tl_snapshot *s, tl_iceberg_ow
   if (!st) st = read_entries(log, own, entries, err);
   if (!st) st = choose_partitioning(own, entries, s, &mixed, err);
   if (!st) st = make_files(log, own, entries, s, err);
+  if (!st) st = date_files(m, s, err);
   if (!st) st = copy_properties(m, s, err);
   return st ? st : judge_writable(log, own, s, mixed, err);
 }
 
-tl_status tl_iceberg_load(tl_table_log *log, tl_at at, tl_snapshot **out, tl_error *err) {
+static tl_status load_once(tl_table_log *log, tl_at at, tl_snapshot **out, bool *overtaken, tl_error *err) {
   tl_snapshot *s = tl_calloc(1, sizeof *s);
   tl_iceberg_own *own = tl_calloc(1, sizeof *own);
   tl_iceberg_entries entries = {0};
+  *overtaken = false;
   if (!s || !own) {
     tl_free(s);
     tl_free(own);
@@ -290,9 +313,18 @@ tl_status tl_iceberg_load(tl_table_log *log, tl_at at, tl_snapshot **out, tl_err
   s->own = own;
   tl_status st = fill(log, at, s, own, &entries, err);
   tl_iceberg_entries_deinit(&entries);
+  if (st == TL_ECORRUPT && own->state.metadata) *overtaken = !tl_iceberg_state_is_newest(log, &own->state);
   if (st) tl_snapshot_close(s);
   else *out = s;
   return st;
+}
+
+tl_status tl_iceberg_load(tl_table_log *log, tl_at at, tl_snapshot **out, tl_error *err) {
+  for (int tries = 1;; tries++) {
+    bool overtaken = false;
+    tl_status st = load_once(log, at, out, &overtaken, err);
+    if (!overtaken || tries == LOADS_MAX) return st; /* a file was gone: another writer committed, and expired what we read */
+  }
 }
 
 /* ---- statistics ---- */

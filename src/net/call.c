@@ -107,6 +107,9 @@ static CURLcode aim(tl_call *call, const char *method, const char *url, const ch
   } else if (strcmp(method, "GET") != 0) {
     SET(CURLOPT_CUSTOMREQUEST, method);
   }
+  /* On a kept connection that dies without an answer curl sends again by itself: a commit would race with itself, and its 409 be
+   * taken for another writer's. On a new connection it does not. */
+  SET(CURLOPT_FRESH_CONNECT, strcmp(method, "GET") != 0 ? 1L : 0L);
   SET(CURLOPT_URL, url);
   SET(CURLOPT_PROXY, tl_origin_is_loopback(url) ? "" : NULL);
 #undef SET

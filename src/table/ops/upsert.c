@@ -26,6 +26,7 @@ typedef struct merging {
   tl_link *link;
   size_t *keys, key_count;
   bool decided;       /* the keys decide the partition */
+  bool placed;        /* rows carry where they lay, for equal ones to stay in order: needless where the keys are part of the order */
   tl_staged staged, touched; /* touched: as it was before unchanged rows were taken out; empty when it is staged */
   key_span *spans;    /* [part][key]; one part when not decided */
   size_t span_parts;
@@ -323,8 +324,8 @@ static void add_kept(merging *m, const tl_picks *files, tl_sql *sql) {
     tl_sql_addf(sql, "%st.", comma);
     tl_sql_name(sql, m->work->fields.items[i].name);
   }
-  tl_sql_add(sql, ", t.\"tl#file\", t.\"tl#row\" FROM ");
-  tl_work_scan(m->work, files, true, sql);
+  tl_sql_add(sql, m->placed ? ", t.\"tl#file\", t.\"tl#row\" FROM " : " FROM ");
+  tl_work_scan(m->work, files, m->placed, sql);
   tl_sql_add(sql, " t ANTI JOIN \"tl#src\" s ON ");
   add_key_match(m, sql);
 }
@@ -335,8 +336,8 @@ static void add_ours(merging *m, const tl_staged_part *part, tl_sql *sql) {
     tl_sql_add(sql, i ? ", " : "");
     tl_sql_name(sql, m->work->fields.items[i].name);
   }
-  tl_sql_addf(sql, ", CAST(2147483647 AS INTEGER) AS \"tl#file\", rowid AS \"tl#row\" FROM \"tl#src\" WHERE rowid >= %" PRId64 " AND rowid < %" PRId64,
-              part->first, part->first + part->rows);
+  if (m->placed) tl_sql_add(sql, ", CAST(2147483647 AS INTEGER) AS \"tl#file\", rowid AS \"tl#row\"");
+  tl_sql_addf(sql, " FROM \"tl#src\" WHERE rowid >= %" PRId64 " AND rowid < %" PRId64, part->first, part->first + part->rows);
 }
 
 static tl_status expected(merging *m, const tl_picks *files, const tl_staged_part *part, tl_content *out, tl_error *err) {
@@ -367,7 +368,7 @@ static tl_status write_partition(merging *m, const tl_picks *files, const tl_sta
   if (!st && files->count && part) tl_sql_add(&sql, " UNION ALL ");
   if (!st && part) add_ours(m, part, &sql);
   if (!st) st = sql.st;
-  m->work->tie = "\"tl#file\", \"tl#row\"";
+  m->work->tie = m->placed ? "\"tl#file\", \"tl#row\"" : NULL;
   if (!st) st = tl_work_write(m->work, texts, sql.buf.data, wanted.rows, err);
   m->work->tie = NULL;
   if (!st && wanted.rows) st = tl_work_check(m->work, from, wanted, err);
@@ -416,12 +417,29 @@ static bool keys_decide(const merging *m) {
   return true;
 }
 
+/* Do equal sort keys mean equal keys? */
+static tl_status order_decides(const merging *m, bool *out, tl_error *err) {
+  tl_sql name = {.err = err};
+  *out = m->work->order.buf.len > 0;
+  for (size_t k = 0; *out && k < m->key_count; k++) {
+    tl_buf_clear(&name.buf);
+    tl_sql_name(&name, key_name(m, k));
+    *out = !name.st && strstr(m->work->order.buf.data, name.buf.data);
+  }
+  tl_status st = name.st;
+  tl_sql_deinit(&name);
+  return st;
+}
+
 static tl_status plan(merging *m, const merge_request *request, tl_error *err) {
   tl_sql select = {.err = err};
   tl_status st = tl_stage_select(m->work, request->write, true, &select, err);
   if (!st) st = tl_ops_columns(request->keys, &m->work->fields, &m->keys, &m->key_count, err);
   if (!st && !m->key_count) st = tl_fail(err, TL_EUSAGE, "a merge needs the columns that are the key");
   m->decided = !st && keys_decide(m);
+  bool ordered = false;
+  if (!st) st = order_decides(m, &ordered, err);
+  m->placed = m->work->order.buf.len && !ordered;
   if (!st) st = stage_rows(m, select.buf.data, err);
   tl_sql_deinit(&select);
   if (st || !m->staged.rows) return st;

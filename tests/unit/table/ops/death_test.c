@@ -107,7 +107,7 @@ static void close_all(table_fixture *t) {
 enum { POINTS = 3 };
 
 static void death_body(table_fixture *t) {
-  char template[64], folder[64];
+  char template[80], folder[64];
   long steps;
   start_bars(t);
   close_all(t);

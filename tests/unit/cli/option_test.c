@@ -8,7 +8,18 @@
 
 #include "cli/option.c"
 
-static const cli_option *const every_group[] = {cli_import_options, cli_read_options, cli_output_options, cli_common_options, NULL};
+int cli_refuse(const char *command_name, const char *format, ...) { /* as command.c words it */
+  va_list args;
+  va_start(args, format);
+  fprintf(stderr, "ticklake %s: ", command_name);
+  vfprintf(stderr, format, args);
+  fprintf(stderr, "\n");
+  va_end(args);
+  return 2;
+}
+
+static const cli_option *const every_group[] = {cli_source_options, cli_transfer_options, cli_update_options, cli_read_options, cli_output_options,
+                                                cli_zone_options, cli_common_options, NULL};
 static const cli_command command = {.name = "try", .summary = "Tries.", .usage = "A [B]", .groups = every_group, .words_min = 1, .words_max = 2};
 
 static char said[4000]; /* what the last parse wrote to stderr */

@@ -1,9 +1,9 @@
-/* types.h - Iceberg's types and single values: schema JSON, bounds, partition values and transforms.
+/* types.h - Iceberg's types and single values: schema JSON, bounds, partition values.
  *
  * A scalar type is a tl_field of which type, precision and scale count. Callers may rely on: bytes of a bound are the
  * specification's (Appendix D) and nothing that would be unsound is written (a NaN; a zero keeps the sign that is safe);
  * what cannot be read back exactly as this type is refused, never guessed. Pure; memory only for texts.
- * Not here: Avro (avro.h), where schemas stand in the metadata (metadata.h). */
+ * Not here: computing a partition from a column (engine/), Avro (avro.h), where schemas stand in the metadata (metadata.h). */
 #ifndef TL_TABLE_ICEBERG_TYPES_H
 #define TL_TABLE_ICEBERG_TYPES_H
 #include "json/read.h"
@@ -30,7 +30,7 @@ tl_field tl_iceberg_leaf(const tl_field *field, int *id);
 /* Appends the bytes; *have false and nothing appended when the value makes no sound bound. Strings over 256 bytes are cut to 16
  * code points; an upper one is then raised. */
 tl_status tl_iceberg_bound_encode(const tl_field *type, const tl_datum *value, bool upper, tl_buf *out, bool *have, tl_error *err);
-/* False: not bytes of this type, or a NaN. The text of *out is on the heap; *ENOMEM* is false with *memory set. */
+/* False: not bytes of this type, or a NaN. The text of *out is on the heap; when memory ran out *memory is set. */
 bool tl_iceberg_bound_decode(const tl_field *type, tl_text bytes, tl_datum *out, bool *memory);
 
 /* ---- partition values ---- */
@@ -55,12 +55,4 @@ tl_status tl_iceberg_value_parse(const tl_field *result, tl_transform transform,
 int tl_iceberg_value_compare(const tl_field *result, const tl_iceberg_value *a, const tl_iceberg_value *b);
 /* As a bound of a manifest's summary. */
 tl_status tl_iceberg_value_bound(const tl_field *result, const tl_iceberg_value *value, bool upper, tl_buf *out, bool *have, tl_error *err);
-
-/* ---- transforms (what writers of rows need: which partition is a value in?) ---- */
-
-/* Appends the partition text of a value (not null) of the source column. TL_EUSAGE for a transform of a type it has not. */
-tl_status tl_iceberg_transform(const tl_partition_field *field, const tl_field *source, const tl_datum *value, tl_buf *text, tl_error *err);
-uint32_t tl_murmur3(const void *data, size_t len); /* x86_32, seed 0 */
-/* The specification's hash of a value, before the modulus. False: a type that has none. */
-bool tl_iceberg_hash(const tl_field *type, const tl_datum *value, uint32_t *out);
 #endif

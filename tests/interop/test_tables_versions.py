@@ -10,7 +10,9 @@ from tables import Local, S3, Table, awkward, calm
 from minio import minio  # noqa: F401 (a fixture)
 
 PARTITIONS = {"none": None, "symbol": "symbol", "month": "month(timestamp)", "both": "symbol,month(timestamp)", "date": "day"}
-LIVES = [("local", faces, p) for faces in tables.FACES for p in PARTITIONS] + [("minio", faces, p) for faces, p in zip(tables.FACES, ("both", "both", "month"))]
+LIVES = [("local", faces, p) for faces in tables.FACES for p in PARTITIONS] + [("minio", faces, "both") for faces in tables.FACES]
+if tables.SCALE < 0.5:  # each format alone, and the kinds of partitions where both meet
+    LIVES = [("local", "delta", "none"), ("local", "iceberg", "both")] + [("local", "delta,iceberg", p) for p in PARTITIONS] + [("minio", "delta,iceberg", "both")]
 
 
 @pytest.fixture(scope="module")

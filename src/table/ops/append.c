@@ -100,27 +100,34 @@ tl_status tl_stage_write(tl_work *work, const tl_staged *staged, tl_error *err) 
 
 /* ---- files written anew ---- */
 
-tl_status tl_ops_groups(const tl_snapshot *snapshot, const tl_picks *files, tl_group_fn each, void *to, tl_error *err) {
-  bool *done = tl_calloc(files->count ? files->count : 1, sizeof *done);
-  tl_picks group = {tl_calloc(files->count ? files->count : 1, sizeof *group.items), 0};
-  tl_status st = done && group.items ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot group %zu files", files->count);
-  size_t columns = snapshot->partitioning.count;
-  for (size_t i = 0; !st && i < files->count; i++) {
-    if (done[i]) continue;
-    char *const *texts = snapshot->files[files->items[i]].partition;
-    group.count = 0;
-    for (size_t k = i; k < files->count; k++) {
-      char *const *others = snapshot->files[files->items[k]].partition;
-      bool same = true;
-      for (size_t p = 0; same && p < columns; p++) same = !texts[p] == !others[p] && (!texts[p] || !strcmp(texts[p], others[p]));
-      if (!same || done[k]) continue;
-      done[k] = true;
-      group.items[group.count++] = files->items[k];
-    }
-    st = each(to, &group, (const char *const *)texts, err);
+static int compare_partitions(const tl_snapshot *snapshot, size_t a, size_t b) {
+  for (size_t p = 0; p < snapshot->partitioning.count; p++) {
+    const char *x = snapshot->files[a].partition[p], *y = snapshot->files[b].partition[p];
+    int order = x && y ? strcmp(x, y) : (x != NULL) - (y != NULL);
+    if (order) return order;
   }
-  tl_free(done);
-  tl_picks_deinit(&group);
+  return 0;
+}
+
+static int by_partition(const void *a, const void *b, void *snapshot) {
+  size_t x = *(const size_t *)a, y = *(const size_t *)b;
+  int order = compare_partitions(snapshot, x, y);
+  return order ? order : (x > y) - (x < y);
+}
+
+tl_status tl_ops_groups(const tl_snapshot *snapshot, const tl_picks *files, tl_group_fn each, void *to, tl_error *err) {
+  size_t *sorted = tl_calloc(files->count ? files->count : 1, sizeof *sorted), end;
+  if (!sorted) return tl_fail(err, TL_ENOMEM, "cannot group %zu files", files->count);
+  if (files->count) memcpy(sorted, files->items, files->count * sizeof *sorted);
+  qsort_r(sorted, files->count, sizeof *sorted, by_partition, (void *)(uintptr_t)snapshot);
+  tl_status st = TL_OK;
+  for (size_t from = 0; !st && from < files->count; from = end) {
+    end = from + 1;
+    while (end < files->count && compare_partitions(snapshot, sorted[from], sorted[end]) == 0) end++;
+    tl_picks group = {sorted + from, end - from};
+    st = each(to, &group, (const char *const *)snapshot->files[sorted[from]].partition, err);
+  }
+  tl_free(sorted);
   return st;
 }
 

@@ -111,7 +111,7 @@ def test_features_of_spark_are_refused_by_name(spark, places):
             ("mapping", "a bigint) using delta location '{}' tblproperties ('delta.columnMapping.mode'='name'", "columnMapping", False),
             ("check", "a bigint) using delta location '{}' tblproperties ('delta.constraints.positive'='a > 0'", "onstraint", True),
             ("cdf", "a bigint) using delta location '{}' tblproperties ('delta.enableChangeDataFeed'='true'", "hange", True),
-            ("tracking", "a bigint) using delta location '{}' tblproperties ('delta.enableRowTracking'='true'", "rowTracking", True)):
+            ("tracking", "a bigint) using delta location '{}' tblproperties ('delta.enableRowTracking'='true'", "domainMetadata", True)):
         uri = place.uri(f"feature-{name}")
         spark.sql(f"create table delta_{name} ({ddl.format(uri)})")
         spark.sql(f"insert into delta_{name} values (1), (2), (3)")

@@ -56,6 +56,14 @@ def sample(cases, least=1):
     return [cases[round(i * (len(cases) - 1) / (wanted - 1))] for i in range(wanted)]
 
 
+def some(cases, few):
+    """This shard's cases at full scale; below it `few` of all, from the middle to the last."""
+    cases = list(cases)
+    if SCALE >= 0.5 or len(cases) <= few:
+        return cases[SHARD - 1::SHARDS]
+    return [cases[len(cases) // 2 + i * ((len(cases) - 1) // 2) // max(1, few - 1)] for i in range(few)]
+
+
 def prng(name):
     print(f"seed: TICKLAKE_SEED={SEED} ({name})")
     return random.Random(f"{SEED}/{name}/{SHARD}/{SHARDS}")

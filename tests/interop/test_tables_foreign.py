@@ -180,19 +180,23 @@ def test_a_broken_log_is_said_so(places, what):
         assert done.code == 1 and (b"_delta_log" in done.err or b"version" in done.err), (what, done)
 
 
-def test_an_empty_commit_is_a_version_without_change(places):
-    """What a writer that creates and then writes leaves when it dies; every reader takes it for a version."""
+def test_an_empty_commit_is_damage_that_is_named(places):
+    """What a writer that creates and then writes leaves when it dies, rows it had acknowledged with it. Other readers take it for
+    a version without change; we do not pass over it in silence."""
     table = Table(places["local"], "empty-commit", "delta")
     rows = calm(tables.prng("empty"), 10)
     table.run("append", "--from", table.file(rows))
-    (tables.pathlib.Path(places["local"].base(table.name)) / "_delta_log" / f"{2:020d}.json").write_bytes(b"")
+    empty = tables.pathlib.Path(places["local"].base(table.name)) / "_delta_log" / f"{2:020d}.json"
+    empty.write_bytes(b"")
+    for verb in (["append", table.uri, "--from", table.file(rows)], ["describe", table.uri]):
+        done = tables.run(places["local"], ["table", *verb])
+        assert done.code == 1 and empty.name.encode() in done.err and b"is empty" in done.err, done
+    empty.unlink()
     table.model.append(rows)
-    table.note("empty")
-    table.check(lint=False)
     table.run("append", "--from", table.file(rows))
     table.model.append(rows)
     table.note("append")
-    table.check(lint=False)
+    table.check()
 
 
 def test_torn_last_checkpoint_and_checkpoint_are_survived(places):

@@ -28,8 +28,8 @@ DELTA_RS = """
 import json, os, sys
 import deltalake, pyarrow as pa
 uri, options, name, commits = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-for i in range(commits):
-    rows = pa.table({"symbol": ["AAPL", "MSFT"], "key": pa.array([i, i], pa.int64()), "value": pa.array([i, -i], pa.int64()), "writer": [name, name]})
+for i in range(commits):  # keys that nobody merges
+    rows = pa.table({"symbol": ["AAPL", "MSFT"], "key": pa.array([10**7 + i] * 2, pa.int64()), "value": pa.array([i, -i], pa.int64()), "writer": [name, name]})
     try:
         deltalake.write_deltalake(uri, rows, mode="append", storage_options=options, commit_properties=deltalake.CommitProperties(max_commit_retries=100))
         print(i, flush=True)
@@ -92,7 +92,7 @@ class Writers:
         with self.lock:
             for line in done.stdout.split():
                 i = int(line)
-                self.acked.append(Acked(0, "append", [("AAPL", i, i, name), ("MSFT", i, -i, name)]))
+                self.acked.append(Acked(0, "append", [("AAPL", 10**7 + i, i, name), ("MSFT", 10**7 + i, -i, name)]))
             if done.returncode:
                 self.wrong.append((name, done))
 

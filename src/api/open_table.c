@@ -6,6 +6,7 @@
 #include "api/options.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "config/settings.h"
 #include "serve/sources.h"
 #include "table/relation.h"
@@ -23,8 +24,7 @@ struct tl_table {
 /* ---- opening ---- */
 
 static tl_status open_engine(tl_table *t, const tl_table_options *o, tl_error *err) {
-  const char *temp = t->temp ? t->temp : getenv("TMPDIR");
-  tl_engine_options options = {.memory_bytes = o->memory_max_bytes > 0 ? o->memory_max_bytes : (int64_t)1 << 30, .spill = temp && *temp ? temp : "/tmp"};
+  tl_engine_options options = {.memory_bytes = o->memory_max_bytes > 0 ? o->memory_max_bytes : (int64_t)1 << 30, .spill = t->temp ? t->temp : tl_io_temp()};
   return tl_engine_open(&options, &t->engine, err);
 }
 

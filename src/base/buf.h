@@ -14,6 +14,11 @@ typedef struct tl_text { /* borrowed; not NUL-terminated */
 } tl_text;
 
 static inline tl_text tl_text_of(const char *data, size_t len) { return (tl_text){data, len}; }
+static inline int tl_hex_digit(char c) { /* -1 when it is none */
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
 tl_text tl_text_from(const char *cstr); /* NULL gives an empty text */
 bool tl_text_equal(tl_text a, tl_text b);
 bool tl_text_is(tl_text a, const char *cstr);

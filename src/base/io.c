@@ -327,15 +327,19 @@ void tl_io_names_deinit(tl_io_names *names) {
   *names = (tl_io_names){0};
 }
 
+const char *tl_io_temp(void) {
+  const char *folder = getenv("TMPDIR");
+  return folder && *folder ? folder : "/tmp";
+}
+
 tl_status tl_io_temp_folder(tl_buf *path, tl_error *err) {
-  const char *below = getenv("TMPDIR");
   size_t before = path->len;
-  tl_status st = tl_buf_appendf(path, err, "%s/ticklake-XXXXXX", below && *below ? below : "/tmp");
+  tl_status st = tl_buf_appendf(path, err, "%s/ticklake-XXXXXX", tl_io_temp());
   if (st) return st;
   int rc;
   SEAM_RETRY(rc, mkdtemp(path->data + before) ? 0 : -1);
   if (rc == 0) return TL_OK;
-  st = tl_fail_errno(err, errno, "cannot make a folder for temporary files in '%s'", below && *below ? below : "/tmp");
+  st = tl_fail_errno(err, errno, "cannot make a folder for temporary files in '%s'", tl_io_temp());
   path->len = before;
   path->data[before] = 0;
   return st;

@@ -43,6 +43,7 @@ typedef struct tl_io_names {
 tl_status tl_io_list(const char *dir, tl_io_names *out, tl_error *err);
 void tl_io_names_deinit(tl_io_names *names);
 
+const char *tl_io_temp(void); /* TMPDIR, else /tmp */
 /* A folder of one's own below TMPDIR, else /tmp: its path appended. Only the user may look into it. */
 tl_status tl_io_temp_folder(tl_buf *path, tl_error *err);
 tl_status tl_io_remove_tree(const char *path, tl_error *err); /* rm -r; links are not followed; TL_OK when it is not there */

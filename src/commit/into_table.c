@@ -46,11 +46,6 @@ typedef struct group {
 
 /* ---- open ---- */
 
-static const char *temp_folder(void) {
-  const char *folder = getenv("TMPDIR");
-  return folder && *folder ? folder : "/tmp";
-}
-
 static bool of_the_dead(const char *name) { /* .stage.PID-N.tmp */
   if (strncmp(name, ".stage.", 7) != 0) return false;
   char *end = NULL;
@@ -76,7 +71,7 @@ tl_status tl_into_table_init(const tl_commit_options *options, tl_pool *pool, si
   tl_into_table *t = tl_calloc(1, sizeof *t);
   if (!t) return tl_fail(err, TL_ENOMEM, "cannot open the table of '%s'", options->dataset.name);
   *t = (tl_into_table){.options = options, .pool = pool, .workers = workers};
-  t->stage = tl_store_is_s3_uri(options->lake) ? tl_strdup(temp_folder()) : tl_io_join(options->lake, "_ticklake");
+  t->stage = tl_store_is_s3_uri(options->lake) ? tl_strdup(tl_io_temp()) : tl_io_join(options->lake, "_ticklake");
   tl_status st = t->stage ? remove_leftovers(t->stage, err) : tl_fail(err, TL_ENOMEM, "cannot open the table of '%s'", options->dataset.name);
   if (st) tl_into_table_close(t);
   else *out = t;

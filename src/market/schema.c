@@ -62,6 +62,17 @@ _Static_assert(COUNT(quotes) == TL_QUOTES_COLUMN_COUNT, "quotes: table and enum 
 _Static_assert(COUNT(quotes_1s) == TL_QUOTES_1S_COLUMN_COUNT, "quotes_1s: table and enum differ");
 _Static_assert(COUNT(kinds) == TL_KIND_COUNT, "a kind has no table");
 
+const char *tl_type_sql(tl_type type) {
+  switch (type) {
+    case TL_I64: return "BIGINT";
+    case TL_F64: return "DOUBLE";
+    case TL_WORD: return "VARCHAR";
+    case TL_WORDS: return "VARCHAR[]";
+    case TL_TIME: break;
+  }
+  return "TIMESTAMPTZ";
+}
+
 const tl_kind_def *tl_kind_def_of(tl_kind kind) {
   assert((unsigned)kind < TL_KIND_COUNT);
   return &kinds[kind];

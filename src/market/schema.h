@@ -84,6 +84,7 @@ enum {
 };
 #define TL_COLUMNS_MAX 9 /* columns of the widest kind */
 
+const char *tl_type_sql(tl_type type);                      /* in SQL of files: "BIGINT" "DOUBLE" "VARCHAR" "VARCHAR[]" "TIMESTAMPTZ" */
 const tl_kind_def *tl_kind_def_of(tl_kind kind);            /* never NULL for a kind of the enum */
 bool tl_kind_parse(const char *name, tl_kind *out);         /* exact name; false when there is no such kind */
 int tl_kind_column(const tl_kind_def *def, const char *name); /* index of a column; -1 when there is none */

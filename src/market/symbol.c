@@ -13,13 +13,6 @@ enum { LIST_BYTES_MAX = 64 << 20, SHOWN_BYTES = 60 };
 
 /* ---- one symbol ---- */
 
-static int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
-
 static bool only_dots(const char *text, size_t len) {
   for (size_t i = 0; i < len; i++)
     if (text[i] != '.') return false;
@@ -84,7 +77,7 @@ tl_status tl_symbol_unescape(const char *name, size_t len, tl_buf *out, tl_error
   for (size_t i = 0; i < len; i++) {
     char c = name[i];
     if (c == '%') {
-      int high = i + 2 < len ? hex_value(name[i + 1]) : -1, low = high >= 0 ? hex_value(name[i + 2]) : -1;
+      int high = i + 2 < len ? tl_hex_digit(name[i + 1]) : -1, low = high >= 0 ? tl_hex_digit(name[i + 2]) : -1;
       if (low < 0) return bad_symbol(name, len, "a % is not followed by two hex digits", err);
       c = (char)(high * 16 + low);
       i += 2;

@@ -284,8 +284,7 @@ tl_status tl_run_audit(tl_run_lake *lake, const char *kind, const char *symbols,
   if (!st && repair) st = tl_ledger_layout(a.ledger, tl_layout_name(a.layout), layout, err);
   if (!st && !tl_store_is_local(lake->store) && !(st = tl_io_temp_folder(&folder, err)) && !(a.copy = tl_io_join(folder.data, "object.parquet")))
     st = tl_fail(err, TL_ENOMEM, "cannot audit '%s'", lake->path);
-  const char *temp = getenv("TMPDIR"); /* counting a table's rows may need room */
-  tl_engine_options options = {.spill = temp && *temp ? temp : "/tmp"};
+  tl_engine_options options = {.spill = tl_io_temp()}; /* counting a table's rows may need room */
   if (!st) st = tl_engine_open(&options, &a.engine, err);
   bool tables = !st && tl_layout_is_table(a.layout), tables_sound = true;
   tl_table_audit of_tables = {.lake = lake, .ledger = a.ledger, .engine = a.engine, .layout = a.layout, .dataset = kind ? &dataset : NULL,

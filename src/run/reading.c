@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "config/settings.h"
 #include "ledger/ledger.h"
@@ -26,8 +27,8 @@ tl_status tl_run_layout(tl_run_lake *lake, tl_layout *out, tl_error *err) {
 }
 
 tl_status tl_run_open_engine(tl_run_lake *lake, tl_layout layout, tl_engine **engine, struct tl_sources **sources, tl_error *err) {
-  const char *temp = getenv("TMPDIR"); /* a table's rows are put in order here: what does not fit goes there */
-  tl_engine_options options = {.spill = !tl_layout_is_table(layout) ? NULL : temp && *temp ? temp : "/tmp"};
+  /* A table's rows are put in order here: what does not fit goes to a folder. */
+  tl_engine_options options = {.spill = tl_layout_is_table(layout) ? tl_io_temp() : NULL};
   tl_status st = tl_engine_open(&options, engine, err);
   return st ? st : tl_sources_open(*engine, lake->settings, NULL, sources, err);
 }

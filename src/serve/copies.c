@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/io.h"
 #include "base/pool.h"
+#include "serve/kept_stream.h"
 
 enum { AT_ONCE = 8 };
 
@@ -85,48 +86,10 @@ void tl_copies_drop(tl_copies *c, const tl_table_file *files, size_t count) {
   }
 }
 
-/* ---- a stream that keeps them ---- */
-
-typedef struct keeper {
-  struct ArrowArrayStream inner;
-  tl_copies *copies;
-} keeper;
-
-static int kept_schema(struct ArrowArrayStream *self, struct ArrowSchema *out) {
-  keeper *k = self->private_data;
-  return k->inner.get_schema(&k->inner, out);
-}
-
-static int kept_next(struct ArrowArrayStream *self, struct ArrowArray *out) {
-  keeper *k = self->private_data;
-  return k->inner.get_next(&k->inner, out);
-}
-
-static const char *kept_error(struct ArrowArrayStream *self) {
-  keeper *k = self->private_data;
-  return k->inner.get_last_error(&k->inner);
-}
-
-static void kept_release(struct ArrowArrayStream *self) {
-  keeper *k = self->private_data;
-  k->inner.release(&k->inner);
-  tl_copies_close(k->copies);
-  tl_free(k);
-  *self = (struct ArrowArrayStream){0};
-}
+static void drop(void *copies) { tl_copies_close(copies); }
 
 tl_status tl_copies_keep(struct ArrowArrayStream *stream, tl_copies *copies, tl_error *err) {
-  if (!copies->folder) {
-    tl_copies_close(copies);
-    return TL_OK;
-  }
-  keeper *k = tl_alloc(sizeof *k);
-  if (!k) {
-    stream->release(stream);
-    tl_copies_close(copies);
-    return tl_fail(err, TL_ENOMEM, "cannot give out the rows of a query");
-  }
-  *k = (keeper){*stream, copies};
-  *stream = (struct ArrowArrayStream){kept_schema, kept_next, kept_error, kept_release, k};
+  if (copies->folder) return tl_stream_keep(stream, drop, copies, err);
+  tl_copies_close(copies);
   return TL_OK;
 }

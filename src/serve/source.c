@@ -41,14 +41,7 @@ tl_status tl_source_literals(const char *folder, const tl_table_file *files, siz
 static const char *sql_type(const tl_kind_def *def, const char *column) {
   int c = tl_kind_column(def, column);
   if (c < 0) return !strcmp(column, TL_SYMBOL_COLUMN) ? "VARCHAR" : "BIGINT";
-  switch (def->columns[c].type) {
-  case TL_I64: return "BIGINT";
-  case TL_F64: return "DOUBLE";
-  case TL_WORD: return "VARCHAR";
-  case TL_WORDS: return "VARCHAR[]";
-  case TL_TIME: break;
-  }
-  return "TIMESTAMPTZ";
+  return tl_type_sql(def->columns[c].type);
 }
 
 static const struct ArrowSchema *find(const struct ArrowSchema *schema, const char *column) {

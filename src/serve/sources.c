@@ -15,15 +15,15 @@
 #include "base/suggest.h"
 #include "market/symbol.h"
 #include "market/time.h"
+#include "serve/kept_stream.h"
 #include "serve/sources_internal.h"
 #include "serve/sql_tokens.h"
 
 /* ---- opening, closing ---- */
 
 tl_status tl_sources_open(tl_engine *engine, const tl_settings *settings, const char *temp, tl_sources **out, tl_error *err) {
-  const char *given = temp && *temp ? temp : getenv("TMPDIR");
   tl_sources *s = tl_calloc(1, sizeof *s);
-  if (s) s->temp = tl_strdup(given && *given ? given : "/tmp");
+  if (s) s->temp = tl_strdup(temp && *temp ? temp : tl_io_temp());
   if (!s || !s->temp) {
     tl_free(s);
     return tl_fail(err, TL_ENOMEM, "cannot look for the tables of a query");
@@ -51,6 +51,7 @@ void tl_sources_close(tl_sources *s) {
   tl_free(s->files);
   tl_free(s->folder);
   tl_free(s->temp);
+  tl_engine_close(s->kept);
   tl_free(s);
 }
 
@@ -247,46 +248,9 @@ tl_status tl_sources_expand(tl_sources *s, const char *sql, tl_buf *out, tl_erro
 
 /* ---- a stream that owns what it reads ---- */
 
-typedef struct keeper {
-  struct ArrowArrayStream inner;
-  tl_sources *sources;
-  tl_engine *engine;
-} keeper;
-
-static int kept_schema(struct ArrowArrayStream *self, struct ArrowSchema *out) {
-  keeper *k = self->private_data;
-  return k->inner.get_schema(&k->inner, out);
-}
-
-static int kept_next(struct ArrowArrayStream *self, struct ArrowArray *out) {
-  keeper *k = self->private_data;
-  return k->inner.get_next(&k->inner, out);
-}
-
-static const char *kept_error(struct ArrowArrayStream *self) {
-  keeper *k = self->private_data;
-  return k->inner.get_last_error(&k->inner);
-}
-
-static void kept_release(struct ArrowArrayStream *self) {
-  keeper *k = self->private_data;
-  k->inner.release(&k->inner);
-  tl_sources_close(k->sources);
-  tl_engine_close(k->engine);
-  tl_free(k);
-  self->private_data = NULL;
-  self->release = NULL;
-}
+static void drop(void *sources) { tl_sources_close(sources); }
 
 tl_status tl_sources_keep(struct ArrowArrayStream *stream, tl_sources *sources, tl_engine *engine, tl_error *err) {
-  keeper *k = tl_alloc(sizeof *k);
-  if (!k) {
-    stream->release(stream);
-    tl_sources_close(sources);
-    tl_engine_close(engine);
-    return tl_fail(err, TL_ENOMEM, "cannot give out the rows of a query");
-  }
-  *k = (keeper){*stream, sources, engine};
-  *stream = (struct ArrowArrayStream){kept_schema, kept_next, kept_error, kept_release, k};
-  return TL_OK;
+  sources->kept = engine;
+  return tl_stream_keep(stream, drop, sources, err);
 }

@@ -12,6 +12,7 @@ typedef struct tl_source_table {
 
 struct tl_sources {
   tl_engine *engine;
+  tl_engine *kept;     /* closed at the end, after what uses it; NULL: the caller's */
   const tl_settings *settings;
   char *temp, *folder; /* folder: below temp, made with the first file */
   tl_source_table *tables;

@@ -272,17 +272,11 @@ static tl_status page_element(void *to, const char *path, const tl_buf *text, tl
   return strcmp(path, "Contents") ? TL_OK : add_item(r, err);
 }
 
-static int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c |= 0x20;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool decode_url(char *text) { /* in place */
   char *to = text;
   for (; *text; text++) {
     if (*text == '%') {
-      int high = hex_digit(text[1]), low = high < 0 ? -1 : hex_digit(text[2]);
+      int high = tl_hex_digit(text[1]), low = high < 0 ? -1 : tl_hex_digit(text[2]);
       if (low < 0 || !(high | low)) return false;
       *to++ = (char)(high << 4 | low);
       text += 2;

@@ -8,22 +8,11 @@
 #include "base/io.h"
 #include "table/parquet/parquet.h"
 
-static const char *sql_type(tl_type type) {
-  switch (type) {
-    case TL_I64: return "BIGINT";
-    case TL_F64: return "DOUBLE";
-    case TL_WORD: return "VARCHAR";
-    case TL_WORDS: return "VARCHAR[]";
-    case TL_TIME: break;
-  }
-  return "TIMESTAMPTZ";
-}
-
 tl_status tl_dataset_columns(const tl_dataset *dataset, bool types, tl_buf *sql, tl_error *err) {
   const tl_kind_def *def = tl_kind_def_of(dataset->kind);
   tl_status st = tl_buf_appendf(sql, err, "\"%s\"%s", TL_SYMBOL_COLUMN, types ? " VARCHAR" : "");
   for (size_t c = 0; !st && c < def->column_count; c++) {
-    st = tl_buf_appendf(sql, err, ", \"%s\"%s%s", def->columns[c].name, types ? " " : "", types ? sql_type(def->columns[c].type) : "");
+    st = tl_buf_appendf(sql, err, ", \"%s\"%s%s", def->columns[c].name, types ? " " : "", types ? tl_type_sql(def->columns[c].type) : "");
     if (!st && c == TL_COL_TIME && def->has_ns) st = tl_buf_appendf(sql, err, ", \"%s\"%s", TL_NS_COLUMN, types ? " BIGINT" : "");
   }
   return st;
@@ -112,18 +101,6 @@ static tl_status list_folders(tl_store *store, folders *f, tl_error *err) {
   for (size_t i = 0; !st && i < names.count; i++) st = add_folder(f, names.names[i], strlen(names.names[i]), err);
   tl_io_names_deinit(&names);
   return st == TL_ENOTFOUND ? TL_OK : st;
-}
-
-tl_status tl_table_datasets_add(tl_table_datasets *out, const tl_dataset *dataset, tl_error *err) {
-  if (out->count == out->capacity) {
-    size_t more = out->capacity ? out->capacity * 2 : 8;
-    tl_dataset *grown = tl_realloc_array(out->items, more, sizeof *grown);
-    if (!grown) return tl_fail(err, TL_ENOMEM, "cannot list the datasets of a lake");
-    out->items = grown;
-    out->capacity = more;
-  }
-  out->items[out->count++] = *dataset;
-  return TL_OK;
 }
 
 static tl_status detect_face(const char *format, tl_store *store, bool *found, tl_error *err) {

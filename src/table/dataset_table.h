@@ -25,5 +25,4 @@ tl_status tl_dataset_table_make(const char *lake, tl_layout layout, const tl_dat
 /* Datasets that have a folder with a log, by name; *layout (may be NULL) is that of the first. */
 tl_status tl_dataset_tables_list(const char *lake, const tl_settings *settings, tl_table_datasets *out, tl_layout *layout,
                                  tl_error *err);
-tl_status tl_table_datasets_add(tl_table_datasets *out, const tl_dataset *dataset, tl_error *err);
 #endif

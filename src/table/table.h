@@ -76,6 +76,7 @@ typedef struct tl_table_datasets {
 } tl_table_datasets;
 /* Datasets that have a folder, by name. */
 tl_status tl_table_datasets_list(tl_store *lake, tl_layout layout, tl_table_datasets *out, tl_error *err);
+tl_status tl_table_datasets_add(tl_table_datasets *datasets, const tl_dataset *dataset, tl_error *err);
 void tl_table_datasets_deinit(tl_table_datasets *datasets);
 
 /* Which layout a folder written by anyone has: the one with data files. TL_ENOTFOUND when neither has any. */

@@ -17,19 +17,12 @@ tl_status alpaca_scan_open(alpaca_scan *scan, char bracket, const char *expected
 
 void alpaca_scan_close(alpaca_scan *scan) { scan->depth--; }
 
-static int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 /* Four hex digits at `at`; -1 when they are not. */
 static int32_t scan_hex4(alpaca_scan *scan) {
   int32_t value = 0;
   if (scan->end - scan->at < 4) return -1;
   for (int i = 0; i < 4; i++) {
-    int digit = hex_digit(scan->at[i]);
+    int digit = tl_hex_digit(scan->at[i]);
     if (digit < 0) return -1;
     value = value * 16 + digit;
   }

@@ -77,41 +77,18 @@ static tl_status make_metadata(const tl_create *create, const tl_fields *fields,
   return st ? st : tl_delta_partitioning_write(create->partitioning, fields, out, err);
 }
 
-static tl_status put_partition_by(tl_json_writer *w, const tl_delta_names *columns, tl_error *err) { /* "[\"symbol\"]" */
-  tl_buf list = {0};
-  tl_json_writer inner = tl_json_writer_of(&list, err);
-  tl_json_put_array(&inner, NULL);
-  for (size_t i = 0; i < columns->count; i++) tl_json_put_string(&inner, NULL, columns->items[i]);
-  tl_json_put_close(&inner);
-  tl_status st = tl_json_writer_end(&inner);
-  if (!st) tl_json_put_string(w, "partitionBy", list.data);
+static tl_status put_info(const tl_delta_metadata *metadata, int64_t now_ms, tl_buf *out, tl_error *err) {
+  tl_buf list = {0}; /* ["symbol"] */
+  tl_json_writer w = tl_json_writer_of(&list, err);
+  tl_json_put_array(&w, NULL);
+  for (size_t i = 0; i < metadata->partition_columns.count; i++) tl_json_put_string(&w, NULL, metadata->partition_columns.items[i]);
+  tl_json_put_close(&w);
+  tl_status st = tl_json_writer_end(&w);
+  const tl_pair parameters[] = {{"partitionBy", list.data}, {"isManaged", "false"}};
+  const tl_edit edit = {.operation = "CREATE TABLE", .parameters = parameters, .parameter_count = 2, .data_change = true};
+  if (!st) st = tl_delta_put_info(&edit, true, -1, now_ms, out, err);
   tl_buf_deinit(&list);
   return st;
-}
-
-static tl_status put_info(const tl_delta_metadata *metadata, int64_t now_ms, tl_buf *out, tl_error *err) {
-  char id[TL_DELTA_UUID_MAX];
-  tl_json_writer w = tl_json_writer_of(out, err);
-  tl_delta_uuid(id);
-  tl_json_put_object(&w, NULL);
-  tl_json_put_object(&w, "commitInfo");
-  tl_json_put_i64(&w, "timestamp", now_ms);
-  tl_json_put_string(&w, "operation", "CREATE TABLE");
-  tl_json_put_object(&w, "operationParameters");
-  tl_status st = put_partition_by(&w, &metadata->partition_columns, err);
-  if (st) return st;
-  tl_json_put_string(&w, "isManaged", "false");
-  tl_json_put_close(&w);
-  tl_json_put_string(&w, "isolationLevel", "Serializable");
-  tl_json_put_bool(&w, "isBlindAppend", true);
-  tl_json_put_object(&w, "operationMetrics");
-  tl_json_put_close(&w);
-  tl_json_put_string(&w, "engineInfo", tl_delta_engine);
-  tl_json_put_string(&w, "txnId", id);
-  tl_json_put_close(&w);
-  tl_json_put_close(&w);
-  st = tl_json_writer_end(&w);
-  return st ? st : tl_buf_append(out, "\n", 1, err);
 }
 
 static tl_status put_lines(const tl_create *create, int64_t now_ms, tl_buf *out, tl_error *err) {

@@ -180,6 +180,8 @@ typedef struct tl_delta_own { /* of a snapshot */
   size_t file_count;
 } tl_delta_own;
 
+/* Appends the line commitInfo of an edit; read_version -1: none was read. */
+tl_status tl_delta_put_info(const tl_edit *edit, bool blind, int64_t read_version, int64_t now_ms, tl_buf *out, tl_error *err);
 extern const char tl_delta_engine[];                       /* engineInfo: "ticklake/VERSION" */
 void tl_delta_commit_key(int64_t version, char out[TL_DELTA_KEY_MAX]);
 tl_status tl_delta_snapshot_of(const tl_table_log *log, const tl_delta_state *state, tl_snapshot **out, tl_error *err);

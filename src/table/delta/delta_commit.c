@@ -204,7 +204,7 @@ static void put_pairs(tl_json_writer *w, const char *key, const tl_pair *pairs, 
   tl_json_put_close(w);
 }
 
-static tl_status put_info(const tl_edit *edit, int64_t read_version, int64_t now_ms, tl_buf *out, tl_error *err) {
+tl_status tl_delta_put_info(const tl_edit *edit, bool blind, int64_t read_version, int64_t now_ms, tl_buf *out, tl_error *err) {
   char id[TL_DELTA_UUID_MAX];
   tl_json_writer w = tl_json_writer_of(out, err);
   tl_delta_uuid(id);
@@ -215,7 +215,7 @@ static tl_status put_info(const tl_edit *edit, int64_t read_version, int64_t now
   put_pairs(&w, "operationParameters", edit->parameters, edit->parameter_count);
   if (read_version >= 0) tl_json_put_i64(&w, "readVersion", read_version);
   tl_json_put_string(&w, "isolationLevel", edit->data_change ? "Serializable" : "SnapshotIsolation");
-  tl_json_put_bool(&w, "isBlindAppend", edit->reads == TL_READS_NOTHING && edit->remove_count == 0 && edit->add_count > 0);
+  tl_json_put_bool(&w, "isBlindAppend", blind);
   put_pairs(&w, "operationMetrics", edit->metrics, edit->metric_count);
   tl_json_put_string(&w, "engineInfo", tl_delta_engine);
   tl_json_put_string(&w, "txnId", id);
@@ -285,6 +285,7 @@ static tl_status check_place(tl_table_log *log, int64_t version, tl_error *err) 
 }
 
 static tl_status race(tl_table_log *log, const tl_snapshot *base, const tl_edit *edit, const tl_buf *body, tl_committed *out, tl_error *err) {
+  bool blind = edit->reads == TL_READS_NOTHING && edit->remove_count == 0 && edit->add_count > 0;
   int64_t version = base->version + 1;
   tl_buf text = {0};
   tl_status st = TL_ECONFLICT;
@@ -294,7 +295,7 @@ static tl_status race(tl_table_log *log, const tl_snapshot *base, const tl_edit 
     int64_t now_ms = now();
     tl_delta_commit_key(version, key);
     tl_buf_clear(&text);
-    st = put_info(edit, base->version, now_ms, &text, err);
+    st = tl_delta_put_info(edit, blind, base->version, now_ms, &text, err);
     if (!st) st = tl_buf_append(&text, body->data, body->len, err);
     if (st) break;
     out->attempts++;

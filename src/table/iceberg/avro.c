@@ -182,12 +182,12 @@ void tl_avro_skip(tl_avro_cursor *c, const tl_avro_node *node) { skip(c, node, 0
 
 /* ---- blocks ---- */
 
-static void *zlib_alloc(void *to, uInt items, uInt size) {
+void *tl_avro_zlib_alloc(void *to, unsigned items, unsigned size) {
   (void)to;
   return tl_calloc(items, size);
 }
 
-static void zlib_free(void *to, void *block) {
+void tl_avro_zlib_free(void *to, void *block) {
   (void)to;
   tl_free(block);
 }
@@ -198,7 +198,7 @@ static tl_status broken(const tl_avro_file *file, const char *how, tl_error *err
 
 /* A whole raw deflate stream of `len` bytes into file->text. */
 static tl_status inflate_block(tl_avro_file *file, const uint8_t *data, size_t len, tl_error *err) {
-  z_stream z = {.zalloc = zlib_alloc, .zfree = zlib_free, .next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)len};
+  z_stream z = {.zalloc = tl_avro_zlib_alloc, .zfree = tl_avro_zlib_free, .next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)len};
   if (inflateInit2(&z, -15) != Z_OK) return tl_fail(err, TL_ENOMEM, "cannot inflate a block of '%s'", file->what);
   tl_buf_clear(&file->text);
   tl_status st = TL_OK;

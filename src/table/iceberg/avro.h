@@ -109,4 +109,7 @@ void tl_avro_put_bytes(tl_avro_writer *w, const void *data, size_t len); /* stri
 void tl_avro_put_fixed(tl_avro_writer *w, const void *data, size_t len);
 void tl_avro_put_end(tl_avro_writer *w); /* an object is whole */
 tl_status tl_avro_finish(tl_avro_writer *w); /* writes the last block; always call it: it frees */
+/* zlib's memory by base/alloc.h. */
+void *tl_avro_zlib_alloc(void *to, unsigned items, unsigned size);
+void tl_avro_zlib_free(void *to, void *block);
 #endif

@@ -73,18 +73,8 @@ void tl_avro_put_bytes(tl_avro_writer *w, const void *data, size_t len) { raw_by
 
 void tl_avro_put_fixed(tl_avro_writer *w, const void *data, size_t len) { raw(w, &w->block, data, len); }
 
-static void *zlib_alloc(void *to, uInt items, uInt size) {
-  (void)to;
-  return tl_calloc(items, size);
-}
-
-static void zlib_free(void *to, void *block) {
-  (void)to;
-  tl_free(block);
-}
-
 static void flush_deflated(tl_avro_writer *w) {
-  z_stream z = {.zalloc = zlib_alloc, .zfree = zlib_free, .next_in = (Bytef *)w->block.data, .avail_in = (uInt)w->block.len};
+  z_stream z = {.zalloc = tl_avro_zlib_alloc, .zfree = tl_avro_zlib_free, .next_in = (Bytef *)w->block.data, .avail_in = (uInt)w->block.len};
   tl_buf packed = {0};
   if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
     keep(w, tl_fail(w->err, TL_ENOMEM, "cannot deflate a block of Avro"));

@@ -228,7 +228,7 @@ tl_status tl_table_symbols(tl_store *lake, tl_layout layout, const tl_dataset *d
   return st;
 }
 
-tl_status tl_parquet_add_dataset(tl_table_datasets *out, const tl_dataset *dataset, tl_error *err) {
+tl_status tl_table_datasets_add(tl_table_datasets *out, const tl_dataset *dataset, tl_error *err) {
   if (out->count == out->capacity) {
     size_t more = out->capacity ? out->capacity * 2 : 8;
     tl_dataset *grown = tl_realloc_array(out->items, more, sizeof *grown);
@@ -251,7 +251,7 @@ static tl_status add_datasets(const char *lake, tl_layout layout, const char *pr
     tl_dataset dataset;
     tl_buf_clear(&folder);
     st = tl_buf_appendf(&folder, err, "%s%s%s", prefix, prefix[0] ? "/" : "", names.names[i]);
-    if (!st && tl_parquet_dataset_folder(layout, folder.data, &dataset)) st = tl_parquet_add_dataset(out, &dataset, err);
+    if (!st && tl_parquet_dataset_folder(layout, folder.data, &dataset)) st = tl_table_datasets_add(out, &dataset, err);
   }
   tl_buf_deinit(&folder);
   tl_io_names_deinit(&names);

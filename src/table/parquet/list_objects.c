@@ -124,7 +124,7 @@ tl_status tl_parquet_datasets_of_objects(tl_store *lake, tl_layout layout, const
     if (st || !first.key.len) break;
     char *slash = strchr(first.key.data + strlen(prefix), '/');
     if (slash) *slash = 0;
-    if (slash && tl_parquet_dataset_folder(layout, first.key.data, &dataset)) st = tl_parquet_add_dataset(out, &dataset, err);
+    if (slash && tl_parquet_dataset_folder(layout, first.key.data, &dataset)) st = tl_table_datasets_add(out, &dataset, err);
     tl_buf_clear(&after);
     if (!st) st = tl_buf_appendf(&after, err, "%s%s", first.key.data, slash ? "0" : ""); /* '0' comes after '/' */
     if (st) break;

@@ -16,7 +16,6 @@ tl_status tl_parquet_file(tl_layout layout, const tl_dataset *dataset, const cha
                           const char *path, tl_table_file *out, tl_error *err);
 
 tl_status tl_parquet_room(tl_table_files *files, tl_table_file **next, tl_error *err); /* for one more, not counted yet */
-tl_status tl_parquet_add_dataset(tl_table_datasets *out, const tl_dataset *dataset, tl_error *err);
 
 /* list_objects.c: what list.c gives, from the keys of a store. Any store: a folder too, for tests. Not sorted. */
 tl_status tl_parquet_list_objects(tl_store *lake, tl_layout layout, const tl_dataset *dataset, const char *symbol,

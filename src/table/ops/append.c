@@ -100,13 +100,16 @@ tl_status tl_stage_write(tl_work *work, const tl_staged *staged, tl_error *err) 
 
 /* ---- files written anew ---- */
 
-static int compare_partitions(const tl_snapshot *snapshot, size_t a, size_t b) {
-  for (size_t p = 0; p < snapshot->partitioning.count; p++) {
-    const char *x = snapshot->files[a].partition[p], *y = snapshot->files[b].partition[p];
-    int order = x && y ? strcmp(x, y) : (x != NULL) - (y != NULL);
+int tl_ops_compare_texts(const char *const *a, const char *const *b, size_t count) {
+  for (size_t p = 0; p < count; p++) {
+    int order = a[p] && b[p] ? strcmp(a[p], b[p]) : (a[p] != NULL) - (b[p] != NULL);
     if (order) return order;
   }
   return 0;
+}
+
+static int compare_partitions(const tl_snapshot *snapshot, size_t a, size_t b) {
+  return tl_ops_compare_texts((const char *const *)snapshot->files[a].partition, (const char *const *)snapshot->files[b].partition, snapshot->partitioning.count);
 }
 
 static int by_partition(const void *a, const void *b, void *snapshot) {

@@ -137,7 +137,9 @@ typedef struct tl_work {
 tl_status tl_work_begin(tl_work *work, tl_relation *relation, const char *order_by, tl_changed *changed, tl_error *err);
 void tl_work_deinit(tl_work *work); /* removes what was not committed */
 
-/* Rows of `select` (the table's columns) that all lie in one partition -> files. rows: how many there are. */
+/* Names of the columns that lie in the files, with commas: all but those that hold a partition's value. */
+void tl_work_columns(const tl_work *work, tl_sql *sql);
+/* Rows of `select` (at least the columns in the files) that all lie in one partition -> files. rows: how many there are. */
 tl_status tl_work_write(tl_work *work, const char *const *partition, const char *select, int64_t rows, tl_error *err);
 /* As it comes, into an unpartitioned table, with no order: in one pass. */
 tl_status tl_work_write_stream(tl_work *work, const char *select, int64_t *rows, tl_error *err);
@@ -152,10 +154,16 @@ typedef struct tl_content {
 void tl_content_hash(tl_sql *sql, const tl_fields *fields, const char *alias); /* hash(alias.a, alias.b, ...) */
 void tl_content_sums(tl_sql *sql, const char *hash);                            /* the four numbers of a tl_content, of rows' hashes */
 tl_status tl_content_of(tl_work *work, const char *select, tl_content *out, tl_error *err);
+/* Of rows by group: `which` is a column of the select with numbers below count; out[number] is added to. */
+tl_status tl_content_by(tl_work *work, const char *select, const char *which, tl_content *out, size_t count, tl_error *err);
 tl_content tl_content_add(tl_content a, tl_content b);
 tl_content tl_content_less(tl_content a, tl_content b);
 bool tl_content_equal(tl_content a, tl_content b);
-/* Reads adds [from, add_count) back from where they were written and holds them against what they must be. */
+/* Reads adds [from, add_count) back from where they were written; out[i] is adds[from + i]. */
+tl_status tl_content_of_adds(tl_work *work, size_t from, tl_content *out, tl_error *err);
+/* Holds adds [from, end), read as found[0...], against what they must be together. */
+tl_status tl_content_judge(const tl_work *work, size_t from, size_t end, const tl_content *found, tl_content wanted, tl_error *err);
+/* Both for all of [from, add_count). */
 tl_status tl_work_check(tl_work *work, size_t from, tl_content wanted, tl_error *err);
 
 typedef struct tl_commit { /* what tl_edit needs besides the work's files */
@@ -198,12 +206,25 @@ tl_status tl_stage(tl_work *work, const char *select, tl_staged *out, tl_error *
 tl_status tl_stage_write(tl_work *work, const tl_staged *staged, tl_error *err);
 /* Was this txn committed already? Then *changed says so. */
 bool tl_ops_txn_done(const tl_relation *relation, const tl_write *write, tl_changed *changed);
-/* Files of the snapshot that share their partition, one group after the other. each: non-OK ends. */
+/* Order of partitions by the texts of their fields, byte by byte; NULL comes first. */
+int tl_ops_compare_texts(const char *const *a, const char *const *b, size_t count);
+/* Files of the snapshot that share their partition, one group after the other, in that order. each: non-OK ends. */
 typedef tl_status (*tl_group_fn)(void *to, const tl_picks *files, const char *const *partition, tl_error *err);
 tl_status tl_ops_groups(const tl_snapshot *snapshot, const tl_picks *files, tl_group_fn each, void *to, tl_error *err);
 /* All rows of files of one partition in new files, checked; `kept`: of these rows those for which it is true, NULL: all. The
  * files are removed. rows: how many will be kept. */
 tl_status tl_work_rewrite(tl_work *work, const tl_picks *files, const char *const *partition, const char *kept, int64_t rows, tl_error *err);
+/* Partitions written anew: what stays of their files, and the rows of "tl#src" that lie there. */
+typedef struct tl_regroup {
+  tl_work *work;
+  const tl_staged *staged;
+  const tl_picks *files;  /* of the snapshot, to be written anew; they are removed */
+  const tl_content *lost; /* by file of the snapshot: what does not stay of it */
+  /* What follows " FROM (the files) t": keeps the rows that stay. What it asks "tl#src" for lies in rowids [first, end). */
+  void (*stay)(const void *self, int64_t first, int64_t end, tl_sql *sql);
+  const void *self;
+} tl_regroup;
+tl_status tl_regroup_write(const tl_regroup *regroup, tl_error *err);
 /* Every file of a table whose column took a wider type. */
 tl_status tl_work_rewrite_all(tl_work *work, tl_error *err);
 /* What COPY counted -> bounds that are sound, or none. */

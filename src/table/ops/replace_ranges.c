@@ -22,13 +22,13 @@ typedef struct attempt {
   const request *request;
   tl_relation *relation;
   tl_work work;
-  tl_sql sql, order, columns; /* columns: of the table, with commas */
-  tl_picks touched;           /* files with rows in a range */
-  const char *const **partitions; /* written so far, borrowed */
-  size_t partition_count;
+  tl_sql sql, columns; /* columns: of the table, with commas */
+  tl_staged staged;
+  tl_picks touched;    /* files with rows in a range */
+  tl_content *lost;    /* by file of the snapshot: the rows in a range */
 } attempt;
 
-enum { PART_MAX = 8, SYMBOLS_IN_WORDS = 200, RANGES_A_STATEMENT = 500 };
+enum { SYMBOLS_IN_WORDS = 200, RANGES_A_STATEMENT = 500 };
 
 /* ---- what is asked ---- */
 
@@ -60,7 +60,7 @@ static tl_status take_ranges(request *r, const tl_replaced_range *ranges, size_t
 /* ---- pieces of SQL ---- */
 
 /* Whether a row of alias `t` lies in a range. */
-static void add_inside(attempt *a, tl_sql *sql, const char *t) {
+static void add_inside(const attempt *a, tl_sql *sql, const char *t) {
   tl_sql_addf(sql, "EXISTS (SELECT 1 FROM \"tl#range\" r WHERE r.y = %s.", t);
   tl_sql_name(sql, a->request->symbol_column);
   tl_sql_addf(sql, " AND r.s <= %s.", t);
@@ -70,21 +70,20 @@ static void add_inside(attempt *a, tl_sql *sql, const char *t) {
   tl_sql_add(sql, ")");
 }
 
-/* Rows of files that lie inside (or outside) the ranges, with their place. */
-static tl_status add_old(attempt *a, tl_sql *sql, const tl_picks *files, bool inside) {
+/* Rows of touched files that lie inside the ranges, with their place. */
+static tl_status add_old(attempt *a, tl_sql *sql) {
   tl_sql_addf(sql, "SELECT %s, \"tl#file\", \"tl#row\" FROM ", a->columns.buf.data);
-  tl_status st = tl_ops_scan(a->relation, a->work.snapshot, files, true, sql);
-  tl_sql_addf(sql, " t WHERE %s", inside ? "" : "NOT ");
+  tl_status st = tl_ops_scan(a->relation, a->work.snapshot, &a->touched, true, sql);
+  tl_sql_add(sql, " t WHERE ");
   add_inside(a, sql, "t");
   return st;
 }
 
-static void add_partition(tl_sql *sql, const char *const *texts, size_t count) {
-  tl_sql_add(sql, "true");
-  for (size_t i = 0; i < count; i++) {
-    tl_sql_addf(sql, " AND \"tl#p%zu\" IS NOT DISTINCT FROM ", i);
-    tl_sql_value(sql, texts[i], texts[i] ? strlen(texts[i]) : 0);
-  }
+static void add_stay(const void *self, int64_t first, int64_t end, tl_sql *sql) {
+  (void)first; /* what goes is said by the ranges alone */
+  (void)end;
+  tl_sql_add(sql, " WHERE NOT ");
+  add_inside(self, sql, "t");
 }
 
 /* ---- the steps ---- */
@@ -106,14 +105,19 @@ static tl_status make_ranges(attempt *a) {
   return st;
 }
 
-/* "tl#new": the rows given, their partitions and their place. */
+/* "tl#src": the rows given, and "tl#row", their place. */
 static tl_status stage_new(attempt *a, tl_error *err) {
-  tl_sql_add(&a->sql, "CREATE OR REPLACE TEMP TABLE \"tl#new\" AS SELECT *, row_number() OVER () AS \"tl#row\" FROM (");
-  tl_status st = tl_stage_select(&a->work, a->request->write, true, &a->sql, err);
-  tl_sql_add(&a->sql, ")");
-  if (!st) st = tl_ops_refusal(tl_sql_run(&a->sql, a->relation->link), err);
+  tl_sql select = {.err = err};
+  tl_sql_add(&select, "SELECT *, row_number() OVER () AS \"tl#row\" FROM (");
+  tl_status st = tl_stage_select(&a->work, a->request->write, true, &select, err);
+  tl_sql_add(&select, ")");
+  if (!st) st = select.st;
+  a->work.tie = "\"tl#row\"";
+  if (!st) st = tl_stage(&a->work, select.buf.data, &a->staged, err);
+  a->work.tie = NULL;
+  tl_sql_deinit(&select);
   int64_t outside = 0;
-  tl_sql_add(&a->sql, "SELECT count(*) FROM \"tl#new\" n WHERE NOT ");
+  tl_sql_add(&a->sql, "SELECT count(*) FROM \"tl#src\" n WHERE NOT ");
   add_inside(a, &a->sql, "n");
   if (!st) st = tl_sql_numbers(&a->sql, a->relation->link, &outside, 1);
   if (!st && outside) st = tl_fail(err, TL_EUSAGE, "%" PRId64 " rows lie in none of the ranges they are to replace", outside);
@@ -174,10 +178,10 @@ static tl_status count_difference(attempt *a, bool new_rows, int64_t *out) {
     tl_sql_add(sql, ", ");
     tl_sql_name(sql, a->request->time_column);
     tl_sql_addf(sql, " ORDER BY %s\"tl#row\") FROM ", new_side ? "" : "\"tl#file\", ");
-    if (new_side) tl_sql_add(sql, "\"tl#new\"");
+    if (new_side) tl_sql_add(sql, "\"tl#src\"");
     if (new_side) continue;
     tl_sql_add(sql, "(");
-    st = add_old(a, sql, &a->touched, true);
+    st = add_old(a, sql);
     tl_sql_add(sql, ")");
   }
   tl_sql_add(sql, ")");
@@ -189,115 +193,42 @@ static tl_status count_changes(attempt *a, tl_changed *changed) {
     tl_status st = count_difference(a, true, &changed->rows_inserted);
     return st ? st : count_difference(a, false, &changed->rows_deleted);
   }
-  tl_sql_add(&a->sql, "SELECT count(*) FROM \"tl#new\"");
-  return tl_sql_numbers(&a->sql, a->relation->link, &changed->rows_inserted, 1);
-}
-
-static bool same_partition(const char *const *a, const char *const *b, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (a[i] != b[i] && (!a[i] || !b[i] || strcmp(a[i], b[i]) != 0)) return false;
-  return true;
-}
-
-static bool written(const attempt *a, const char *const *texts) {
-  for (size_t i = 0; i < a->partition_count; i++)
-    if (same_partition(a->partitions[i], texts, a->work.snapshot->partitioning.count)) return true;
-  return false;
-}
-
-/* The rows of one partition: what is kept of its touched files, and the new ones. */
-static tl_status add_rows(attempt *a, tl_sql *sql, const tl_picks *files, const char *const *texts) {
-  tl_status st = TL_OK;
-  tl_sql_addf(sql, "SELECT %s FROM (SELECT %s, -1 AS \"tl#file\", \"tl#row\" FROM \"tl#new\" WHERE ", a->columns.buf.data, a->columns.buf.data);
-  add_partition(sql, texts, a->work.snapshot->partitioning.count);
-  if (files->count) tl_sql_add(sql, " UNION ALL ");
-  if (files->count) st = add_old(a, sql, files, false);
-  tl_sql_add(sql, ")");
-  return st ? st : sql->st;
-}
-
-static void add_order(attempt *a, tl_sql *sql) {
-  tl_sql_addf(sql, " ORDER BY %s%s\"tl#file\", \"tl#row\"", a->order.buf.len ? a->order.buf.data : "", a->order.buf.len ? ", " : "");
-}
-
-static tl_status write_partition(attempt *a, const char *const *texts, tl_error *err) {
-  tl_picks files = {.items = tl_calloc(a->touched.count + 1, sizeof *files.items)};
-  const char *const **grown = tl_realloc_array(a->partitions, a->partition_count + 1, sizeof *grown);
-  if (grown) a->partitions = grown;
-  tl_sql select = {.err = err};
-  tl_content content;
-  tl_status st = files.items && grown ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot rewrite a partition");
-  for (size_t i = 0; !st && i < a->touched.count; i++) {
-    const tl_data_file *file = &a->work.snapshot->files[a->touched.items[i]];
-    if (!same_partition((const char *const *)file->partition, texts, a->work.snapshot->partitioning.count)) continue;
-    files.items[files.count++] = a->touched.items[i];
-    st = tl_work_remove(&a->work, a->touched.items[i], err);
-  }
-  size_t from = a->work.add_count;
-  if (!st) st = add_rows(a, &select, &files, texts);
-  if (!st) st = tl_content_of(&a->work, select.buf.data, &content, err);
-  if (!st) add_order(a, &select); /* as they are to lie in files */
-  if (!st) st = select.st;
-  if (!st && content.rows) st = tl_work_write(&a->work, texts, select.buf.data, content.rows, err);
-  if (!st && content.rows) st = tl_work_check(&a->work, from, content, err);
-  if (grown) a->partitions[a->partition_count++] = texts;
-  tl_sql_deinit(&select);
-  tl_picks_deinit(&files);
-  return st;
-}
-
-static tl_status take_part(void *to, const tl_cell *cells, size_t count, tl_error *err) {
-  tl_staged *s = to;
-  tl_staged_part *grown = tl_realloc_array(s->parts, s->count + 1, sizeof *grown);
-  if (grown) s->parts = grown;
-  char **texts = tl_calloc(count + 1, sizeof *texts);
-  if (!grown || !texts) {
-    tl_free(texts);
-    return tl_fail(err, TL_ENOMEM, "cannot list %zu partitions", s->count + 1);
-  }
-  s->text_count = count;
-  s->parts[s->count++] = (tl_staged_part){.texts = texts};
-  for (size_t i = 0; i < count; i++)
-    if (cells[i].text && !(texts[i] = tl_strndup(cells[i].text, cells[i].len))) return tl_fail(err, TL_ENOMEM, "cannot list partitions");
+  changed->rows_inserted = a->staged.rows;
   return TL_OK;
 }
 
-static tl_status list_parts(attempt *a, tl_staged *out) {
-  size_t count = a->work.snapshot->partitioning.count;
-  int64_t rows = 0;
-  out->text_count = count;
-  tl_sql_add(&a->sql, "SELECT count(*) FROM \"tl#new\"");
-  tl_status st = tl_sql_numbers(&a->sql, a->relation->link, &rows, 1);
-  if (st || !rows) return st;
-  if (!count) return take_part(out, NULL, 0, a->sql.err);
-  tl_sql_add(&a->sql, "SELECT DISTINCT ");
-  for (size_t i = 0; i < count; i++) tl_sql_addf(&a->sql, "%s\"tl#p%zu\"", i ? ", " : "", i);
-  tl_sql_add(&a->sql, " FROM \"tl#new\" ORDER BY ALL");
-  return tl_sql_rows(&a->sql, a->relation->link, take_part, out);
-}
-
-static tl_status write_all(attempt *a, const tl_staged *parts, tl_error *err) {
+static tl_status write_all(attempt *a, tl_error *err) {
+  size_t count = a->work.snapshot->file_count;
   tl_status st = TL_OK;
-  for (size_t i = 0; !st && i < parts->count; i++) st = write_partition(a, (const char *const *)parts->parts[i].texts, err);
-  for (size_t i = 0; !st && i < a->touched.count; i++) {
-    const tl_data_file *file = &a->work.snapshot->files[a->touched.items[i]];
-    if (!written(a, (const char *const *)file->partition)) st = write_partition(a, (const char *const *)file->partition, err);
+  a->lost = tl_calloc(count + 1, sizeof *a->lost);
+  if (!a->lost) return tl_fail(err, TL_ENOMEM, "cannot plan %zu files", count);
+  if (a->touched.count) {
+    st = add_old(a, &a->sql);
+    if (!st) st = a->sql.st ? a->sql.st : tl_content_by(&a->work, a->sql.buf.data, "\"tl#file\"", a->lost, count, err);
+    tl_buf_clear(&a->sql.buf);
   }
-  return st;
+  const tl_regroup regroup = {.work = &a->work, .staged = &a->staged, .files = &a->touched, .lost = a->lost, .stay = add_stay, .self = a};
+  return st ? st : tl_regroup_write(&regroup, err);
 }
 
 static tl_status commit(attempt *a, tl_error *err) {
   char mode[] = "mode", overwrite[] = "Overwrite";
   const tl_pair parameters[] = {{mode, overwrite}};
+  size_t count = 0;
+  const char *const **read = tl_calloc(a->staged.count + a->touched.count + 1, sizeof *read);
+  if (!read) return tl_fail(err, TL_ENOMEM, "cannot commit ranges");
+  for (size_t i = 0; i < a->staged.count; i++) read[count++] = (const char *const *)a->staged.parts[i].texts;
+  for (size_t i = 0; i < a->touched.count; i++) read[count++] = (const char *const *)a->work.snapshot->files[a->touched.items[i]].partition;
   tl_commit edit = {.operation = "WRITE", .parameters = parameters, .parameter_count = 1, .reads = TL_READS_PARTITIONS,
-                    .read_partitions = a->partitions, .read_partition_count = a->partition_count,
+                    .read_partitions = read, .read_partition_count = count,
                     .txn_app = a->request->write->txn_app, .txn_version = a->request->write->txn_version};
-  return tl_work_commit(&a->work, &edit, err);
+  tl_status st = tl_work_commit(&a->work, &edit, err);
+  tl_free(read);
+  return st;
 }
 
 static tl_status prepare(attempt *a, tl_error *err) {
   const tl_fields *fields = &a->work.fields;
-  const char *order = a->request->write->order_by ? a->request->write->order_by : tl_snapshot_property(a->work.snapshot, "ticklake.sort");
   const char *needed[] = {a->request->symbol_column, a->request->time_column};
   for (size_t i = 0; i < 2; i++)
     if (tl_fields_find(fields, needed[i]) < 0) return tl_fail(err, TL_EUSAGE, "the table has no column '%s'", needed[i]);
@@ -305,30 +236,24 @@ static tl_status prepare(attempt *a, tl_error *err) {
     if (i) tl_sql_add(&a->columns, ", ");
     tl_sql_name(&a->columns, fields->items[i].name);
   }
-  tl_status st = order ? tl_ops_order(order, fields, a->request->write->order_by != NULL, &a->order, err) : TL_OK;
-  return st ? st : a->columns.st;
+  return a->columns.st;
 }
 
 static tl_status replace_once(tl_relation *relation, const void *asked, tl_changed *changed, tl_error *err) {
-  attempt a = {.request = asked, .relation = relation, .sql = {.err = err}, .order = {.err = err}, .columns = {.err = err}};
-  tl_staged parts = {0};
-  tl_status st = tl_work_begin(&a.work, relation, "", changed, err);
+  attempt a = {.request = asked, .relation = relation, .sql = {.err = err}, .columns = {.err = err}};
+  tl_status st = tl_work_begin(&a.work, relation, a.request->write->order_by, changed, err);
   if (!st) st = prepare(&a, err);
   if (!st) st = make_ranges(&a);
   if (!st) st = stage_new(&a, err);
   if (!st) st = find_touched(&a, err);
   if (!st) st = count_changes(&a, changed);
-  if (!st && (changed->rows_inserted || changed->rows_deleted)) {
-    st = list_parts(&a, &parts);
-    if (!st) st = write_all(&a, &parts, err);
-  }
+  if (!st && (changed->rows_inserted || changed->rows_deleted)) st = write_all(&a, err);
   if (!st) st = commit(&a, err);
-  tl_link_run(relation->link, "DROP TABLE IF EXISTS \"tl#new\"; DROP TABLE IF EXISTS \"tl#range\"", NULL);
-  tl_staged_deinit(&parts);
-  tl_free(a.partitions);
+  tl_link_run(relation->link, "DROP TABLE IF EXISTS \"tl#src\"; DROP TABLE IF EXISTS \"tl#range\"", NULL);
+  tl_staged_deinit(&a.staged);
+  tl_free(a.lost);
   tl_picks_deinit(&a.touched);
   tl_sql_deinit(&a.sql);
-  tl_sql_deinit(&a.order);
   tl_sql_deinit(&a.columns);
   tl_work_deinit(&a.work);
   return st;

@@ -5,8 +5,7 @@
  *    with bounds that meet the rows' spans of the keys.
  * 3. One join over those files says for each row of ours what it meets: "tl#match"(sid, file, changed, h). Rows that meet
  *    nothing but equal rows are taken out of "tl#src".
- * 4. Files holding a row that must change are written anew by partition: their rows without those of ours, and ours. What is
- *    read back must be the old content less what was replaced plus ours.
+ * 4. Files holding a row that must change are written anew by partition: their rows without those of ours, and ours (regroup.c).
  * Nothing left to write: no commit. Cost: keys and columns of the candidates once, the rewritten files twice more. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,12 +25,11 @@ typedef struct merging {
   tl_link *link;
   size_t *keys, key_count;
   bool decided;       /* the keys decide the partition */
-  bool placed;        /* rows carry where they lay, for equal ones to stay in order: needless where the keys are part of the order */
   tl_staged staged, touched; /* touched: as it was before unchanged rows were taken out; empty when it is staged */
   key_span *spans;    /* [part][key]; one part when not decided */
   size_t span_parts;
   tl_picks candidates, hit;   /* hit: files to be written anew */
-  tl_content *removed;        /* by file of the snapshot: what of it is replaced; NULL entries are zero */
+  tl_content *removed;        /* by file of the snapshot: what of it is replaced */
 } merging;
 
 static void merging_deinit(merging *m) {
@@ -287,10 +285,7 @@ static tl_status read_removed(merging *m, tl_error *err) {
   tl_content_sums(&sums, "h");
   tl_sql_addf(&sql, "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (SELECT file, %s FROM \"tl#match\" WHERE sid IN (FROM \"tl#hit\") GROUP BY file) ORDER BY CAST(file AS INTEGER)",
               sums.buf.data ? sums.buf.data : "");
-  m->removed = tl_calloc(m->work->snapshot->file_count + 1, sizeof *m->removed);
-  m->hit.items = tl_calloc(m->work->snapshot->file_count + 1, sizeof *m->hit.items);
   tl_status st = sums.st;
-  if (!m->removed || !m->hit.items) st = tl_fail(err, TL_ENOMEM, "cannot plan a merge");
   if (!st) st = tl_sql_rows(&sql, m->link, take_removed, m);
   tl_sql_deinit(&sums);
   tl_sql_deinit(&sql);
@@ -317,86 +312,22 @@ static tl_status drop_unchanged(merging *m, tl_error *err) {
 
 /* ---- 4. writing ---- */
 
-static void add_kept(merging *m, const tl_picks *files, tl_sql *sql) {
-  const char *comma = "";
-  tl_sql_add(sql, "SELECT ");
-  for (size_t i = 0; i < m->work->fields.count; i++, comma = ", ") {
-    tl_sql_addf(sql, "%st.", comma);
-    tl_sql_name(sql, m->work->fields.items[i].name);
-  }
-  tl_sql_add(sql, m->placed ? ", t.\"tl#file\", t.\"tl#row\" FROM " : " FROM ");
-  tl_work_scan(m->work, files, m->placed, sql);
-  tl_sql_add(sql, " t ANTI JOIN \"tl#src\" s ON ");
+/* The table's rows that none of ours replaces. Where the keys do not decide the partition, any of ours may. */
+static void add_stay(const void *self, int64_t first, int64_t end, tl_sql *sql) {
+  const merging *m = self;
+  tl_sql_add(sql, " ANTI JOIN (FROM \"tl#src\"");
+  if (m->decided) tl_sql_addf(sql, " WHERE rowid >= %" PRId64 " AND rowid < %" PRId64, first, end);
+  tl_sql_add(sql, ") s ON ");
   add_key_match(m, sql);
 }
 
-static void add_ours(merging *m, const tl_staged_part *part, tl_sql *sql) {
-  tl_sql_add(sql, "SELECT ");
-  for (size_t i = 0; i < m->work->fields.count; i++) {
-    tl_sql_add(sql, i ? ", " : "");
-    tl_sql_name(sql, m->work->fields.items[i].name);
-  }
-  if (m->placed) tl_sql_add(sql, ", CAST(2147483647 AS INTEGER) AS \"tl#file\", rowid AS \"tl#row\"");
-  tl_sql_addf(sql, " FROM \"tl#src\" WHERE rowid >= %" PRId64 " AND rowid < %" PRId64, part->first, part->first + part->rows);
-}
-
-static tl_status expected(merging *m, const tl_picks *files, const tl_staged_part *part, tl_content *out, tl_error *err) {
-  tl_sql sql = {.err = err};
-  tl_content ours = {0};
-  tl_sql_add(&sql, "SELECT * FROM ");
-  tl_work_scan(m->work, files, false, &sql);
-  tl_status st = sql.st ? sql.st : tl_content_of(m->work, sql.buf.data, out, err);
-  tl_buf_clear(&sql.buf);
-  if (!st && part) {
-    add_ours(m, part, &sql);
-    st = sql.st ? sql.st : tl_content_of(m->work, sql.buf.data, &ours, err);
-  }
-  for (size_t i = 0; i < files->count; i++) *out = tl_content_less(*out, m->removed[files->items[i]]);
-  m->work->changed->rows_copied += out->rows;
-  *out = tl_content_add(*out, ours);
-  tl_sql_deinit(&sql);
-  return st;
-}
-
-/* One partition: its files that must change (may be none) and our rows of it (may be none). */
-static tl_status write_partition(merging *m, const tl_picks *files, const tl_staged_part *part, const char *const *texts, tl_error *err) {
-  tl_sql sql = {.err = err};
-  tl_content wanted = {0};
-  size_t from = m->work->add_count;
-  tl_status st = expected(m, files, part, &wanted, err);
-  if (!st && files->count) add_kept(m, files, &sql);
-  if (!st && files->count && part) tl_sql_add(&sql, " UNION ALL ");
-  if (!st && part) add_ours(m, part, &sql);
-  if (!st) st = sql.st;
-  m->work->tie = m->placed ? "\"tl#file\", \"tl#row\"" : NULL;
-  if (!st) st = tl_work_write(m->work, texts, sql.buf.data, wanted.rows, err);
-  m->work->tie = NULL;
-  if (!st && wanted.rows) st = tl_work_check(m->work, from, wanted, err);
-  for (size_t i = 0; !st && i < files->count; i++) st = tl_work_remove(m->work, files->items[i], err);
-  tl_sql_deinit(&sql);
-  return st;
-}
-
-static tl_status write_group(void *to, const tl_picks *files, const char *const *texts, tl_error *err) {
-  merging *m = to;
-  size_t part = part_of(m, m->work->snapshot->files[files->items[0]].partition);
-  tl_staged_part *ours = part < m->staged.count ? &m->staged.parts[part] : NULL;
-  tl_status st = write_partition(m, files, ours && ours->rows ? ours : NULL, texts, err);
-  if (ours) ours->rows = 0; /* done */
-  return st;
-}
-
 static tl_status write_all(merging *m, tl_error *err) {
-  const tl_picks none = {0};
+  tl_status st = TL_OK;
   if (m->work->widened) {
     tl_picks_deinit(&m->hit);
-    tl_status st = tl_picks_all(m->work->snapshot, &m->hit, err);
-    if (st) return st;
+    st = tl_picks_all(m->work->snapshot, &m->hit, err);
   }
-  tl_status st = tl_ops_groups(m->work->snapshot, &m->hit, write_group, m, err);
-  for (size_t i = 0; !st && i < m->staged.count; i++)
-    if (m->staged.parts[i].rows) st = write_partition(m, &none, &m->staged.parts[i], (const char *const *)m->staged.parts[i].texts, err);
-  return st;
+  return st ? st : tl_regroup_write(&(tl_regroup){.work = m->work, .staged = &m->staged, .files = &m->hit, .lost = m->removed, .stay = add_stay, .self = m}, err);
 }
 
 /* ---- the whole ---- */
@@ -417,29 +348,15 @@ static bool keys_decide(const merging *m) {
   return true;
 }
 
-/* Do equal sort keys mean equal keys? */
-static tl_status order_decides(const merging *m, bool *out, tl_error *err) {
-  tl_sql name = {.err = err};
-  *out = m->work->order.buf.len > 0;
-  for (size_t k = 0; *out && k < m->key_count; k++) {
-    tl_buf_clear(&name.buf);
-    tl_sql_name(&name, key_name(m, k));
-    *out = !name.st && strstr(m->work->order.buf.data, name.buf.data);
-  }
-  tl_status st = name.st;
-  tl_sql_deinit(&name);
-  return st;
-}
-
 static tl_status plan(merging *m, const merge_request *request, tl_error *err) {
   tl_sql select = {.err = err};
   tl_status st = tl_stage_select(m->work, request->write, true, &select, err);
   if (!st) st = tl_ops_columns(request->keys, &m->work->fields, &m->keys, &m->key_count, err);
   if (!st && !m->key_count) st = tl_fail(err, TL_EUSAGE, "a merge needs the columns that are the key");
   m->decided = !st && keys_decide(m);
-  bool ordered = false;
-  if (!st) st = order_decides(m, &ordered, err);
-  m->placed = m->work->order.buf.len && !ordered;
+  m->removed = tl_calloc(m->work->snapshot->file_count + 1, sizeof *m->removed);
+  m->hit.items = tl_calloc(m->work->snapshot->file_count + 1, sizeof *m->hit.items);
+  if (!st && (!m->removed || !m->hit.items)) st = tl_fail(err, TL_ENOMEM, "cannot plan a merge");
   if (!st) st = stage_rows(m, select.buf.data, err);
   tl_sql_deinit(&select);
   if (st || !m->staged.rows) return st;

@@ -189,8 +189,7 @@ static tl_status take_file(void *to, const tl_copied *copied, tl_error *err) {
   return tl_ops_file_stats(&work->fields, copied, &file->stats, err);
 }
 
-/* The columns that lie in the files. */
-static void data_columns(const tl_work *work, tl_sql *sql) {
+void tl_work_columns(const tl_work *work, tl_sql *sql) {
   const char *comma = "";
   for (size_t i = 0; i < work->fields.count; i++) {
     if (tl_ops_partition_of(&work->snapshot->partitioning, i) >= 0) continue;
@@ -240,7 +239,7 @@ static void order_by(const tl_work *work, tl_sql *sql) {
 static tl_status write_one(tl_work *work, taker *t, const char *select, tl_error *err) {
   tl_sql sql = {.err = err};
   tl_sql_add(&sql, "COPY (SELECT ");
-  data_columns(work, &sql);
+  tl_work_columns(work, &sql);
   tl_sql_addf(&sql, " FROM (%s)", select);
   order_by(work, &sql);
   copy_to(work, &sql);
@@ -253,7 +252,7 @@ static tl_status write_many(tl_work *work, taker *t, const char *select, int64_t
   tl_sql sql = {.err = err};
   tl_link *link = work->relation->link;
   tl_sql_add(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#out\" AS SELECT ");
-  data_columns(work, &sql);
+  tl_work_columns(work, &sql);
   tl_sql_addf(&sql, " FROM (%s)", select);
   order_by(work, &sql);
   tl_status st = tl_ops_refusal(tl_sql_run(&sql, link), err);
@@ -293,7 +292,7 @@ tl_status tl_work_write_stream(tl_work *work, const char *select, int64_t *rows,
   if (!st) st = tl_io_mkdirs(folder.data, err);
   if (!st) {
     tl_sql_add(&sql, "COPY (SELECT ");
-    data_columns(work, &sql);
+    tl_work_columns(work, &sql);
     tl_sql_addf(&sql, " FROM (%s)) TO ", select);
     tl_sql_value(&sql, folder.data, folder.len);
     copy_options(work, &sql);
@@ -319,73 +318,7 @@ tl_status tl_work_remove(tl_work *work, size_t file, tl_error *err) {
   return TL_OK;
 }
 
-/* ---- looking again ---- */
-
-void tl_content_hash(tl_sql *sql, const tl_fields *fields, const char *alias) {
-  tl_sql_add(sql, "hash(");
-  for (size_t i = 0; i < fields->count; i++) {
-    tl_sql_addf(sql, "%s%s.", i ? ", " : "", alias);
-    tl_sql_name(sql, fields->items[i].name);
-  }
-  tl_sql_add(sql, ")");
-}
-
-void tl_content_sums(tl_sql *sql, const char *hash) {
-  tl_sql_addf(sql, "count(*), CAST(coalesce(sum(%s >> 32), 0) AS BIGINT), CAST(coalesce(sum(%s & 4294967295), 0) AS BIGINT), "
-                   "CAST(coalesce(bit_xor(%s >> 1), 0) AS BIGINT)", hash, hash, hash);
-}
-
-tl_status tl_content_of(tl_work *work, const char *select, tl_content *out, tl_error *err) {
-  tl_sql sql = {.err = err};
-  int64_t n[4] = {0};
-  tl_sql_add(&sql, "SELECT ");
-  tl_content_sums(&sql, "h");
-  tl_sql_add(&sql, " FROM (SELECT ");
-  tl_content_hash(&sql, &work->fields, "t");
-  tl_sql_addf(&sql, " AS h FROM (%s) t)", select);
-  tl_status st = tl_sql_numbers(&sql, work->relation->link, n, 4);
-  *out = (tl_content){n[0], n[1], n[2], n[3]};
-  tl_sql_deinit(&sql);
-  return st;
-}
-
-tl_content tl_content_add(tl_content a, tl_content b) {
-  return (tl_content){a.rows + b.rows, a.sum_high + b.sum_high, a.sum_low + b.sum_low, a.mixed ^ b.mixed};
-}
-tl_content tl_content_less(tl_content a, tl_content b) {
-  return (tl_content){a.rows - b.rows, a.sum_high - b.sum_high, a.sum_low - b.sum_low, a.mixed ^ b.mixed};
-}
-bool tl_content_equal(tl_content a, tl_content b) {
-  return a.rows == b.rows && a.sum_high == b.sum_high && a.sum_low == b.sum_low && a.mixed == b.mixed;
-}
-
-tl_status tl_work_check(tl_work *work, size_t from, tl_content wanted, tl_error *err) {
-  size_t count = work->add_count - from;
-  tl_data_file *files = tl_calloc(count ? count : 1, sizeof *files);
-  tl_picks picks = {0};
-  tl_sql sql = {.err = err};
-  tl_content found = {0};
-  if (!files) return tl_fail(err, TL_ENOMEM, "cannot check new files");
-  for (size_t i = 0; i < count; i++) {
-    files[i] = work->adds[from + i];
-    files[i].path = work->locals[from + i];
-  }
-  tl_snapshot written = {.fields = work->fields, .partitioning = work->snapshot->partitioning, .files = files, .file_count = count};
-  tl_status st = tl_picks_all(&written, &picks, err);
-  if (!st) {
-    tl_sql_add(&sql, "SELECT * FROM ");
-    st = tl_ops_scan(work->relation, &written, &picks, false, &sql);
-  }
-  if (!st) st = tl_content_of(work, sql.buf.data, &found, err);
-  if (!st && !tl_content_equal(found, wanted))
-    st = tl_fail(err, TL_ECORRUPT,
-                 "what was written is not what was read: %" PRId64 " rows instead of %" PRId64 " in %zu files, first '%s': nothing is committed",
-                 found.rows, wanted.rows, count, count ? work->adds[from].path : "");
-  tl_sql_deinit(&sql);
-  tl_picks_deinit(&picks);
-  tl_free(files);
-  return st;
-}
+/* ---- reading ---- */
 
 tl_status tl_work_scan(tl_work *work, const tl_picks *files, bool with_file, tl_sql *out) {
   const tl_fields *old = &work->snapshot->fields;

@@ -386,6 +386,9 @@ def test_sql_over_the_views(filled):
     joined = filled.ok("sql", "select count(*) c from trades t join quotes_1sec q on q.symbol = t.symbol and q.timestamp = date_trunc('second', t.timestamp)", "--json").json[0]["c"]
     seconds = {r["timestamp"] // 10**6 for r in filled.rows("quotes")}
     assert joined == sum(r["timestamp"] // 10**6 in seconds for r in filled.rows("trades")) > 0
+    for view, symbol in (("equities_1min", "AAPL"), ("quotes_1sec", "BRK.B")):  # the first file, and the only one
+        one = f"select min(symbol) a, max(symbol) z from {view} where symbol = '{symbol}' and timestamp < '2024-12-01'"
+        assert filled.ok("sql", one, "--json").json == [{"a": symbol, "z": symbol}]
     outcome = filled.run("sql", "select * from equities_1hour")
     assert outcome.code == 1 and "equities_1min" in outcome.stderr
 

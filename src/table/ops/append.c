@@ -134,29 +134,18 @@ tl_status tl_ops_groups(const tl_snapshot *snapshot, const tl_picks *files, tl_g
   return st;
 }
 
-enum { READ_TWICE_MAX = 32, HELD_ROWS_MAX = 4000000 };
-
-/* Opening a file costs as much as reading a hundred thousand rows: of many small ones the rows are held meanwhile. */
-static tl_status hold_rows(tl_work *work, tl_sql *select) {
-  tl_sql sql = {.err = select->err};
-  tl_sql_addf(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#old\" AS %s", select->buf.data);
-  tl_status st = tl_sql_run(&sql, work->relation->link);
-  tl_sql_deinit(&sql);
-  tl_buf_clear(&select->buf);
-  tl_sql_add(select, "SELECT * FROM \"tl#old\"");
-  return st ? st : select->st;
-}
+enum { READ_TWICE_MAX = 32 };
 
 tl_status tl_work_rewrite(tl_work *work, const tl_picks *files, const char *const *partition, const char *kept, int64_t rows, tl_error *err) {
   tl_sql select = {.err = err};
   tl_content wanted = {0};
   size_t from = work->add_count;
   const char *tie = work->tie;
+  tl_status st = files->count > READ_TWICE_MAX ? tl_work_hold(work, files, err) : TL_OK;
   tl_sql_add(&select, "SELECT * FROM ");
-  tl_status st = tl_work_scan(work, files, true, &select);
+  if (!st) st = tl_work_scan(work, files, &select);
   if (kept) tl_sql_addf(&select, " WHERE (%s)", kept);
   if (!st) st = select.st;
-  if (!st && files->count > READ_TWICE_MAX && rows >= 0 && rows < HELD_ROWS_MAX) st = hold_rows(work, &select);
   if (!st) st = tl_content_of(work, select.buf.data, &wanted, err);
   if (!st && rows >= 0 && wanted.rows != rows)
     st = tl_fail(err, TL_ECORRUPT, "'%s' and the files beside it have %" PRId64 " rows instead of %" PRId64 ": nothing is committed",
@@ -167,7 +156,7 @@ tl_status tl_work_rewrite(tl_work *work, const tl_picks *files, const char *cons
   if (!st && wanted.rows) st = tl_work_check(work, from, wanted, err);
   for (size_t i = 0; !st && i < files->count; i++) st = tl_work_remove(work, files->items[i], err);
   if (!st) work->changed->rows_copied += wanted.rows;
-  tl_link_run(work->relation->link, "DROP TABLE IF EXISTS \"tl#old\"", NULL);
+  tl_work_release(work);
   tl_sql_deinit(&select);
   return st;
 }

@@ -42,7 +42,7 @@ static tl_status take_counts(void *to, const tl_cell *cells, size_t count, tl_er
 static tl_status count_hits(cutting *c, const tl_picks *candidates, tl_error *err) {
   tl_sql sql = {.err = err};
   tl_sql_addf(&sql, "SELECT CAST(\"tl#file\" AS VARCHAR), CAST(count(*) AS VARCHAR), CAST(count(*) FILTER (WHERE (%s\n)) AS VARCHAR) FROM ", c->where);
-  tl_work_scan(c->work, candidates, true, &sql);
+  tl_work_scan(c->work, candidates, &sql);
   tl_sql_add(&sql, " GROUP BY \"tl#file\"");
   tl_status st = tl_sql_rows(&sql, c->work->relation->link, take_counts, c);
   tl_sql_deinit(&sql);

@@ -129,6 +129,7 @@ typedef struct tl_work {
   size_t remove_count, remove_capacity, partition_count;
   int64_t file_bytes;          /* aimed size of a file */
   double row_bytes;            /* what a row takes in a file, about */
+  bool held;                   /* "tl#old" holds what is scanned */
   bool committing;             /* a commit was begun whose end is not known: its files must stay */
   tl_changed *changed;
 } tl_work;
@@ -144,8 +145,13 @@ tl_status tl_work_write(tl_work *work, const char *const *partition, const char 
 /* As it comes, into an unpartitioned table, with no order: in one pass. */
 tl_status tl_work_write_stream(tl_work *work, const char *select, int64_t *rows, tl_error *err);
 tl_status tl_work_remove(tl_work *work, size_t file, tl_error *err);
-/* tl_ops_scan of the snapshot in the columns and types the table will have. */
-tl_status tl_work_scan(tl_work *work, const tl_picks *files, bool with_file, tl_sql *out);
+/* Rows of these files are kept in a temporary table until the release, when there are not too many, for to be scanned again and
+ * again: opening a file costs as much as reading a hundred thousand rows. Until then no other file may be scanned. */
+enum { TL_HELD_ROWS_MAX = 4000000 };
+tl_status tl_work_hold(tl_work *work, const tl_picks *files, tl_error *err);
+void tl_work_release(tl_work *work);
+/* Files of the snapshot in the columns and types the table will have, with "tl#file" and "tl#row". */
+tl_status tl_work_scan(tl_work *work, const tl_picks *files, tl_sql *out);
 
 /* Order-free content of rows: how many, and two sums over the hash of each. */
 typedef struct tl_content {

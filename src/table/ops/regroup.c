@@ -12,7 +12,7 @@
 #include "market/number.h"
 #include "table/ops/ops.h"
 
-enum { HELD_ROWS_MAX = 4000000, HELD_PARTS_MAX = 1000 };
+enum { HELD_PARTS_MAX = 1000 };
 
 typedef struct part {
   const char *const *texts;
@@ -139,7 +139,7 @@ static tl_status read_old(regrouping *r, tl_error *err) {
     tl_picks some = {files->items + from, files->count - from < HELD_PARTS_MAX ? files->count - from : HELD_PARTS_MAX};
     tl_buf_clear(&sql.buf);
     tl_sql_add(&sql, "SELECT * FROM ");
-    st = tl_work_scan(r->work, &some, true, &sql);
+    st = tl_work_scan(r->work, &some, &sql);
     if (!st) st = sql.st ? sql.st : tl_content_by(r->work, sql.buf.data, "\"tl#file\"", r->old, count, err);
   }
   tl_sql_deinit(&sql);
@@ -178,7 +178,7 @@ static tl_status add_rows(const regrouping *r, const part *parts, size_t count, 
     tl_sql_add(sql, "SELECT ");
     add_columns(r, "t", sql);
     tl_sql_add(sql, ", g.g AS \"tl#g\", t.\"tl#file\", t.\"tl#row\" FROM ");
-    tl_work_scan(r->work, &files, true, sql);
+    tl_work_scan(r->work, &files, sql);
     tl_sql_add(sql, " t JOIN (VALUES ");
     for (size_t i = 0, n = 0; i < count; i++)
       for (size_t k = 0; k < parts[i].files.count; k++, n++) tl_sql_addf(sql, "%s(%zu, %zu)", n ? ", " : "", parts[i].files.items[k], i);
@@ -287,7 +287,7 @@ static tl_status write_all(regrouping *r, tl_error *err) {
     for (end = from + 1; end < r->count && end - from < HELD_PARTS_MAX; end++) {
       bool large = (double)r->parts[end - 1].wanted.rows * r->work->row_bytes >= full || (double)r->parts[end].wanted.rows * r->work->row_bytes >= full;
       rows += r->parts[end].wanted.rows;
-      if (large || rows > HELD_ROWS_MAX) break;
+      if (large || rows > TL_HELD_ROWS_MAX) break;
     }
     st = write_some(r, r->parts + from, end - from, err);
   }

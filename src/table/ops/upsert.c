@@ -3,8 +3,8 @@
  * 1. The rows are laid ready in "tl#src"; two of one key are refused.
  * 2. Files that may hold such keys: of the partitions the rows lie in (all, when the keys do not decide the partition), and
  *    with bounds that meet the rows' spans of the keys.
- * 3. One join over those files says for each row of ours what it meets: "tl#match"(sid, file, changed, h). Rows that meet
- *    nothing but equal rows are taken out of "tl#src".
+ * 3. One join over those files says for each row of ours what it meets: "tl#match"(sid, file, changed, h), and by row
+ *    "tl#hit"(sid, changed, rows). Rows that meet nothing but equal rows are taken out of "tl#src".
  * 4. Files holding a row that must change are written anew by partition: their rows without those of ours, and ours (regroup.c).
  * Nothing left to write: no commit. Cost: keys and columns of the candidates once, the rewritten files twice more. */
 #include <inttypes.h>
@@ -245,6 +245,7 @@ static tl_status find_candidates(merging *m, tl_error *err) {
 
 static tl_status make_match(merging *m, tl_error *err) {
   tl_sql sql = {.err = err};
+  tl_status st = m->work->widened ? TL_OK : tl_work_hold(m->work, &m->candidates, err); /* widened: all files will be read */
   tl_sql_add(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#match\" AS SELECT s.rowid AS sid, t.\"tl#file\" AS file, (false");
   for (size_t i = 0; i < m->work->fields.count; i++) {
     tl_sql_add(&sql, " OR t.");
@@ -255,12 +256,12 @@ static tl_status make_match(merging *m, tl_error *err) {
   tl_sql_add(&sql, ") AS changed, ");
   tl_content_hash(&sql, &m->work->fields, "t");
   tl_sql_add(&sql, " AS h FROM ");
-  tl_work_scan(m->work, &m->candidates, true, &sql);
+  if (!st) st = tl_work_scan(m->work, &m->candidates, &sql);
   tl_sql_add(&sql, " t JOIN \"tl#src\" s ON ");
   add_key_match(m, &sql);
-  tl_status st = tl_sql_run(&sql, m->link);
+  if (!st) st = tl_sql_run(&sql, m->link);
   if (!st) {
-    tl_sql_add(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#hit\" AS SELECT sid FROM \"tl#match\" GROUP BY sid HAVING bool_or(changed)");
+    tl_sql_add(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#hit\" AS SELECT sid, bool_or(changed) AS changed, count(*) AS rows FROM \"tl#match\" GROUP BY sid");
     st = tl_sql_run(&sql, m->link);
   }
   tl_sql_deinit(&sql);
@@ -283,7 +284,7 @@ static tl_status read_removed(merging *m, tl_error *err) {
   tl_sql sql = {.err = err};
   tl_sql sums = {.err = err};
   tl_content_sums(&sums, "h");
-  tl_sql_addf(&sql, "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (SELECT file, %s FROM \"tl#match\" WHERE sid IN (FROM \"tl#hit\") GROUP BY file) ORDER BY CAST(file AS INTEGER)",
+  tl_sql_addf(&sql, "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (SELECT file, %s FROM \"tl#match\" WHERE sid IN (SELECT sid FROM \"tl#hit\" WHERE changed) GROUP BY file) ORDER BY CAST(file AS INTEGER)",
               sums.buf.data ? sums.buf.data : "");
   tl_status st = sums.st;
   if (!st) st = tl_sql_rows(&sql, m->link, take_removed, m);
@@ -297,8 +298,7 @@ static tl_status drop_unchanged(merging *m, tl_error *err) {
   int64_t n[3] = {0};
   tl_changed *changed = m->work->changed;
   tl_status st = tl_link_numbers(m->link,
-                                 "SELECT count(DISTINCT sid), (SELECT count(*) FROM \"tl#hit\"), "
-                                 "(SELECT count(*) FROM \"tl#match\" WHERE sid IN (FROM \"tl#hit\")) FROM \"tl#match\"",
+                                 "SELECT count(*), count(*) FILTER (WHERE changed), CAST(coalesce(sum(rows) FILTER (WHERE changed), 0) AS BIGINT) FROM \"tl#hit\"",
                                  n, 3, err);
   if (st) return st;
   changed->rows_inserted = m->staged.rows - n[0];
@@ -307,7 +307,7 @@ static tl_status drop_unchanged(merging *m, tl_error *err) {
   if (n[0] == n[1]) return TL_OK;
   m->touched = m->staged;
   m->staged = (tl_staged){0};
-  return stage_again(m, "SELECT * FROM \"tl#src\" WHERE rowid NOT IN (SELECT sid FROM \"tl#match\" WHERE sid NOT IN (FROM \"tl#hit\"))", err);
+  return stage_again(m, "SELECT * FROM \"tl#src\" WHERE rowid NOT IN (SELECT sid FROM \"tl#hit\" WHERE NOT changed)", err);
 }
 
 /* ---- 4. writing ---- */

@@ -61,6 +61,7 @@ static void empty_folder(const char *folder) {
 void tl_ops_remove_folder(const char *folder) { empty_folder(folder); }
 
 void tl_work_deinit(tl_work *work) {
+  tl_work_release(work);
   for (size_t i = 0; i < work->placed && !work->committing; i++)
     if (tl_store_delete(work->relation->store, work->adds[i].path, NULL))
       tl_log(TL_LOG_WARN, "cannot remove '%s', which no version names: vacuum will", work->adds[i].path);
@@ -320,9 +321,13 @@ tl_status tl_work_remove(tl_work *work, size_t file, tl_error *err) {
 
 /* ---- reading ---- */
 
-tl_status tl_work_scan(tl_work *work, const tl_picks *files, bool with_file, tl_sql *out) {
+/* The snapshot's files in the columns and types the table will have. */
+static void add_files(tl_work *work, const tl_picks *files, tl_sql *out) {
   const tl_fields *old = &work->snapshot->fields;
-  if (!work->fields_changed) return tl_ops_scan(work->relation, work->snapshot, files, with_file, out);
+  if (!work->fields_changed) {
+    tl_ops_scan(work->relation, work->snapshot, files, true, out);
+    return;
+  }
   tl_sql_add(out, "(SELECT ");
   for (size_t i = 0; i < work->fields.count; i++) {
     const tl_field *field = &work->fields.items[i];
@@ -334,9 +339,40 @@ tl_status tl_work_scan(tl_work *work, const tl_picks *files, bool with_file, tl_
     tl_sql_add(out, ") AS ");
     tl_sql_name(out, field->name);
   }
-  tl_sql_add(out, with_file ? ", \"tl#file\", \"tl#row\" FROM " : " FROM ");
-  tl_ops_scan(work->relation, work->snapshot, files, with_file, out);
+  tl_sql_add(out, ", \"tl#file\", \"tl#row\" FROM ");
+  tl_ops_scan(work->relation, work->snapshot, files, true, out);
   tl_sql_add(out, ")");
+}
+
+tl_status tl_work_hold(tl_work *work, const tl_picks *files, tl_error *err) {
+  tl_sql sql = {.err = err};
+  int64_t rows = 0;
+  for (size_t i = 0; i < files->count && rows >= 0; i++) {
+    int64_t more = work->snapshot->files[files->items[i]].rows;
+    rows = more < 0 || rows + more > TL_HELD_ROWS_MAX ? -1 : rows + more;
+  }
+  if (rows < 0) return TL_OK;
+  tl_sql_add(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#old\" AS SELECT * FROM ");
+  add_files(work, files, &sql);
+  tl_status st = tl_sql_run(&sql, work->relation->link);
+  work->held = !st;
+  tl_sql_deinit(&sql);
+  return st;
+}
+
+void tl_work_release(tl_work *work) {
+  if (work->held) tl_link_run(work->relation->link, "DROP TABLE IF EXISTS \"tl#old\"", NULL);
+  work->held = false;
+}
+
+tl_status tl_work_scan(tl_work *work, const tl_picks *files, tl_sql *out) {
+  if (work->held && files->count) {
+    tl_sql_add(out, "(FROM \"tl#old\" WHERE \"tl#file\" IN (");
+    for (size_t i = 0; i < files->count; i++) tl_sql_addf(out, "%s%zu", i ? ", " : "", files->items[i]);
+    tl_sql_add(out, "))");
+  } else {
+    add_files(work, files, out);
+  }
   return out->st;
 }
 

@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fault.h"
 
 /* Runs one call behind the seam. `call` answers -1 and errno as the system does. */
@@ -376,6 +378,26 @@ tl_status tl_io_lock(int fd, const char *path, int64_t byte, tl_error *err) {
 void tl_io_unlock(int fd, int64_t byte) {
   struct flock range = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
   fcntl(fd, F_OFD_SETLK, &range);
+}
+
+enum { TURN_POLL_NS = 5000000 };
+
+int tl_io_turn(const char *folder, int64_t patience_ns) {
+  int64_t until_ns = tl_clock_mono_ns() + patience_ns;
+  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if ((errno == EWOULDBLOCK || errno == EINTR) && tl_clock_mono_ns() < until_ns) {
+      tl_clock_sleep_ns(TURN_POLL_NS);
+      continue;
+    }
+    close(fd);
+    fd = -1;
+  }
+  return fd;
+}
+
+void tl_io_turn_end(int turn) {
+  if (turn >= 0) close(turn);
 }
 
 char *tl_io_join(const char *dir, const char *name) {

@@ -53,6 +53,11 @@ tl_status tl_io_remove_tree(const char *path, tl_error *err); /* rm -r; links ar
 tl_status tl_io_lock(int fd, const char *path, int64_t byte, tl_error *err);
 void tl_io_unlock(int fd, int64_t byte);
 
+/* A turn among those who ask for one in this folder (flock on the folder itself, so no file is left). Waits at most patience_ns.
+ * -1: none was had; the caller goes on without, for a turn only spares others' work. End it with tl_io_turn_end; -1 is fine. */
+int tl_io_turn(const char *folder, int64_t patience_ns);
+void tl_io_turn_end(int turn);
+
 /* "dir/name" on the heap; NULL when memory ran out. */
 char *tl_io_join(const char *dir, const char *name);
 #endif

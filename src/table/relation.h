@@ -2,7 +2,7 @@
  *
  * Callers may rely on:
  * - every verb is one commit (two faces: one each, see below) or none; a lost race is planned again from the newest
- *   snapshot, at most `attempts_max` times; what an edit reads is what its rows were computed from;
+ *   snapshot, at most `attempts_max` times (in a folder the losers take turns); what an edit reads is what its rows were computed from;
  * - nothing is lost: a rewrite (merge, delete, optimize, zorder) is checked before it is committed: row counts add up
  *   and, where rows only move, the order-free content hash of each file set is the same; else TL_ECORRUPT naming the
  *   file and nothing is committed. Files of a failed verb are removed; files of a killed one are vacuum's;

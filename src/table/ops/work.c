@@ -18,6 +18,7 @@
 #include "table/ops/ops.h"
 
 enum { ESCAPED_MAX = 200, PLACERS = 8 };
+#define TURN_PATIENCE_NS (10 * TL_NS_PER_S)
 
 /* ---- begin and end ---- */
 
@@ -481,21 +482,32 @@ tl_status tl_work_commit(tl_work *work, const tl_commit *commit, tl_error *err) 
   return st;
 }
 
+/* Before the next attempt. In a folder the losers take turns, or a crowd would spend its time on work that is thrown away. */
+static void wait_after_loss(const tl_relation *relation, tl_prng *dice, int lost, int *turn) {
+  const char *folder = tl_store_local(relation->store);
+  if (*turn >= 0) return; /* who won had not lost before: there are few of those */
+  if (folder) *turn = tl_io_turn(folder, TURN_PATIENCE_NS);
+  if (*turn < 0) tl_clock_sleep_ns((1 + (int64_t)tl_prng_below(dice, (uint64_t)20 << (lost < 6 ? lost : 6))) * TL_NS_PER_MS);
+}
+
 tl_status tl_ops_attempts(tl_relation *relation, tl_attempt attempt, const void *request, tl_changed *changed, tl_error *err) {
   tl_prng dice = tl_prng_init((uint64_t)tl_clock_mono_ns() ^ (uint64_t)getpid() << 32);
   tl_changed ignored;
   if (!changed) changed = &ignored;
   tl_status st = TL_OK;
-  int lost = 0;
+  int lost = 0, turn = -1;
   for (;;) {
     *changed = (tl_changed){.version = -1};
     st = attempt(relation, request, changed, err);
     if (st != TL_ECONFLICT || ++lost >= relation->options.attempts_max) break;
-    int64_t wait_ms = 1 + (int64_t)tl_prng_below(&dice, (uint64_t)20 << (lost < 6 ? lost : 6));
-    tl_clock_sleep_ns(wait_ms * TL_NS_PER_MS);
-    st = tl_relation_reload(relation, err);
-    if (st) return st;
+    wait_after_loss(relation, &dice, lost, &turn);
+    tl_status loaded = tl_relation_reload(relation, err);
+    if (loaded) {
+      st = loaded;
+      break;
+    }
   }
+  tl_io_turn_end(turn);
   if (st == TL_ECONFLICT) return tl_fail_within(err, st, "gave up after %d attempts", lost);
   if (st) return st;
   changed->attempts += lost;

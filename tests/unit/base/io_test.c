@@ -262,6 +262,21 @@ static void *lock_and_count(void *argument) {
   return NULL;
 }
 
+static void one_at_a_time_has_the_turn_of_a_folder_and_nobody_waits_for_ever(void **state) {
+  (void)state;
+  int first = tl_io_turn(".", 0);
+  assert_true(first >= 0);
+  int64_t began_ns = tl_clock_mono_ns();
+  assert_int_equal(tl_io_turn(".", 20000000), -1);
+  assert_true(tl_clock_mono_ns() - began_ns >= 20000000);
+  tl_io_turn_end(first);
+  int second = tl_io_turn(".", 0);
+  assert_true(second >= 0);
+  tl_io_turn_end(second);
+  tl_io_turn_end(-1);
+  assert_int_equal(tl_io_turn("no-such-folder", 1000000000), -1);
+}
+
 static void a_temporary_folder_is_ones_own_and_goes_with_all_below_it(void **state) {
   (void)state;
   char below[] = "/tmp/ticklake-io-XXXXXX", path[200];
@@ -357,6 +372,7 @@ int main(void) {
       cmocka_unit_test(a_process_can_be_ended_before_or_after_a_call),
       cmocka_unit_test(a_temporary_folder_is_ones_own_and_goes_with_all_below_it),
       cmocka_unit_test(locks_exclude_threads),
+      cmocka_unit_test(one_at_a_time_has_the_turn_of_a_folder_and_nobody_waits_for_ever),
       cmocka_unit_test(checksums_match_the_published_ones),
       cmocka_unit_test(a_fake_clock_stands_still),
   };

@@ -111,6 +111,12 @@ static tl_status columns_of(tl_sources *s, const char *select, struct ArrowSchem
   return st;
 }
 
+/* DuckDB's readers of text round numbers until they fit, and 1.5.5 makes NULL of an instant that CSV spells wrong. Such columns
+ * come as they stand there: who takes the rows holds them against the type, value by value. */
+static bool comes_as_text(tl_field_type type) {
+  return type == TL_FIELD_I8 || type == TL_FIELD_I16 || type == TL_FIELD_I32 || type == TL_FIELD_I64 || type == TL_FIELD_DECIMAL || type == TL_FIELD_TIMESTAMP;
+}
+
 /* , types = {'symbol': VARCHAR, ...} for the columns both have; known: those are all of the file's. `whole`: nothing unless
  * they are, because read_json takes all types or none. */
 static tl_status append_types(const struct ArrowSchema *file, const tl_fields *like, const char *parameter, bool whole, tl_buf *out,
@@ -129,7 +135,8 @@ static tl_status append_types(const struct ArrowSchema *file, const tl_fields *l
     st = tl_buf_appends(out, comma, err);
     if (!st) st = tl_sql_quote(out, name, strlen(name), err);
     if (!st) st = tl_buf_appends(out, ": ", err);
-    if (!st) st = tl_field_sql_type(&like->items[field], &type, err);
+    if (!st && comes_as_text(like->items[field].type)) st = tl_buf_appends(&type, "VARCHAR", err);
+    else if (!st) st = tl_field_sql_type(&like->items[field], &type, err);
     if (!st) st = tl_sql_quote(out, type.data, type.len, err);
     tl_buf_deinit(&type);
     comma = ", ";

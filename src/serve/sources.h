@@ -32,7 +32,8 @@ tl_status tl_sources_expand(tl_sources *sources, const char *sql, tl_buf *out, t
 
 /* Appends one SELECT for "a file or a query": a query begins with SELECT, WITH, FROM, VALUES, TABLE, PIVOT or UNPIVOT, anything
  * else names a Parquet, CSV or JSON file, a glob of such files, or an s3:// object. Columns that `like` has (may be NULL)
- * are read as its types: a symbol TRUE in a CSV file is text. Columns in the path (symbol=AAPL/) count when `like` has them. */
+ * are read as its types (a symbol TRUE in a CSV file is text), whole numbers, decimals and instants of CSV and JSON as the text
+ * they are, which the taker casts. Columns in the path (symbol=AAPL/) count when `like` has them. */
 tl_status tl_sources_select(tl_sources *sources, const char *from, const struct tl_fields *like, tl_buf *out, tl_error *err);
 
 /* The rows of a stream, read to its end and released, as a SELECT. */

@@ -77,9 +77,11 @@ tl_status tl_ops_field_add(tl_fields *fields, const char *name, tl_field_type ty
   return push_field(fields, (tl_field){.name = tl_strdup(name), .type = type, .nullable = true}, err);
 }
 
-/* cells: name, type, "YES" when nullable */
+/* cells: name, type, "YES" when nullable, and what else is wanted of it */
 static tl_status take_column(void *to, const tl_cell *cells, size_t count, tl_error *err) {
-  (void)count;
+  if (count > 3 && cells[3].text)
+    return tl_fail(err, TL_EUSAGE, "column '%.*s': a table keeps names, types and NOT NULL, but no %.*s", (int)cells[0].len, cells[0].text,
+                   (int)cells[3].len, cells[3].text);
   tl_fields *fields = to;
   tl_field field = {.nullable = cells[2].text && cells[2].text[0] != 'N'};
   char *words = tl_strndup(cells[1].text, cells[1].len);
@@ -123,7 +125,9 @@ tl_status tl_ops_fields_of_words(tl_link *link, const char *words, tl_fields *ou
   tl_status st = tl_sql_run(&sql, link);
   if (st == TL_ESQL) st = tl_fail_within(err, st, "cannot read the columns '%.80s'", words);
   if (!st) {
-    tl_sql_add(&sql, "SELECT column_name, data_type, CASE WHEN is_nullable THEN 'YES' ELSE 'NO' END FROM duckdb_columns() "
+    tl_sql_add(&sql, "SELECT column_name, data_type, CASE WHEN is_nullable THEN 'YES' ELSE 'NO' END, coalesce('DEFAULT ' || nullif(column_default, 'NULL'), "
+                     "(SELECT min(constraint_text) FROM duckdb_constraints() WHERE table_name = 'tl#words' AND constraint_type <> 'NOT NULL' "
+                     "AND list_contains(constraint_column_names, column_name))) FROM duckdb_columns() "
                      "WHERE table_name = 'tl#words' ORDER BY column_index");
     st = tl_sql_rows(&sql, link, take_column, out);
     tl_link_run(link, "DROP TABLE \"tl#words\"", NULL);
@@ -202,12 +206,18 @@ static int width(tl_field_type type) {
   }
 }
 
+static bool widens(const tl_field *field, const given *column, tl_field_type *to) {
+  tl_field like = {0};
+  if (!tl_ops_type_parse(column->type, &like)) return false;
+  *to = like.type;
+  return width(field->type) && width(*to) > width(field->type) && width(*to) / 10 == width(field->type) / 10;
+}
+
 static void widen(tl_work *work, const given *column) {
-  tl_field like = {0}, *field = &work->fields.items[column->field];
-  if (!tl_ops_type_parse(column->type, &like)) return;
-  int from = width(field->type), to = width(like.type);
-  if (!from || to <= from || from / 10 != to / 10) return;
-  field->type = like.type;
+  tl_field *field = &work->fields.items[column->field];
+  tl_field_type type;
+  if (!widens(field, column, &type)) return;
+  field->type = type;
   work->fields_changed = work->widened = true;
 }
 
@@ -236,11 +246,16 @@ static void add_cast(tl_sql *sql, const char *name, const char *type) {
 
 static void add_exact(tl_sql *sql, const given *column, const tl_field *field, const char *type) {
   bool whole = width(field->type) >= 1 && width(field->type) <= 4;
-  if (!strcmp(column->type, "VARCHAR") && (whole || field->type == TL_FIELD_DECIMAL)) { /* '1.5' is no integer, though DuckDB rounds it */
+  if (!strcmp(column->type, "VARCHAR") && (whole || field->type == TL_FIELD_DECIMAL)) {
+    /* '1.5' is no integer, though DuckDB rounds it; the digits of wide decimals are more than a double tells apart */
+    add_cast(sql, column->name, type);
+    tl_sql_add(sql, " IS NOT NULL AND (");
     add_cast(sql, column->name, "DOUBLE");
     tl_sql_add(sql, " = CAST(");
     add_cast(sql, column->name, type);
-    tl_sql_add(sql, " AS DOUBLE)");
+    tl_sql_add(sql, " AS DOUBLE) OR regexp_full_match(");
+    tl_sql_name(sql, column->name);
+    tl_sql_addf(sql, ", '\\s*[+-]?\\d*(\\.\\d{0,%d}0*)?\\s*'))", whole ? 0 : field->scale);
   } else if (!strcmp(column->type, "VARCHAR")) {
     add_cast(sql, column->name, type);
     tl_sql_add(sql, " IS NOT NULL");
@@ -273,7 +288,7 @@ static void add_fitted(tl_sql *sql, const given *column, const tl_field *field, 
   tl_sql_addf(sql, " || ''' is %s and cannot hold %s ' || CAST(", type, strncmp(column->type, "ENUM", 4) ? column->type : "ENUM");
   tl_sql_name(sql, column->name);
   tl_sql_add(sql, " AS VARCHAR)");
-  tl_sql_addf(sql, " || '%s') END", width(field->type) ? ": --widen rewrites the table" : "");
+  tl_sql_addf(sql, " || '%s') END", widens(field, column, &(tl_field_type){0}) ? ": --widen rewrites the table" : "");
 }
 
 static void add_name_alias(tl_sql *sql, const tl_field *field) {

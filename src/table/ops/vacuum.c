@@ -2,7 +2,8 @@
  * themselves older than the retention, for a running writer's files are protected by nothing but their age.
  * Never touched: what begins with _ or . at the top of the table (logs, ledgers, work folders of the living), but for the
  * folders of a partition column that is named so. What writers that died had begun aside (work folders, .NAME.PID-N.tmp
- * beside any file, the logs' too) is removed after a day, with `force` at once.
+ * beside any file, the logs' too) is removed after a day, with `force` at once. A folder that holds another table, or a lake,
+ * is not vacuumed at all: nothing of it is named by this table's logs.
  * Cost: one listing of the table; the paths kept, in memory. */
 #include <errno.h>
 #include <inttypes.h>
@@ -65,6 +66,7 @@ typedef struct sweep {
   char **paths;
   int64_t *sizes;
   size_t count, capacity;
+  char *foreign; /* the first file seen of another table */
   int64_t stay;
   bool force, failed;
 } sweep;
@@ -108,8 +110,20 @@ static int take(sweep *s, const char *key, const tl_store_info *info) {
   return 0;
 }
 
+/* The log of a table below this one, or the ledger of a lake around it. */
+static bool is_foreign(const char *key) {
+  static const char ending[] = ".metadata.json";
+  size_t len = strlen(key);
+  bool metadata = len >= sizeof ending && !strcmp(key + len - (sizeof ending - 1), ending);
+  return strstr(key, "/_delta_log/") || (metadata && strstr(key, "/metadata/")) || !strncmp(key, "_ticklake/", 10);
+}
+
 static int look(void *to, const char *key, const tl_store_info *info) {
   sweep *s = to;
+  if (is_foreign(key)) {
+    s->foreign = tl_strdup(key);
+    return s->failed = true;
+  }
   const char *writer = tl_store_is_local(s->relation->store) ? aside_writer(key) : NULL;
   bool work = !strncmp(key, TL_WORK_FOLDER "/", sizeof TL_WORK_FOLDER); /* sweep_work's */
   if (writer && !work) {
@@ -186,7 +200,10 @@ tl_status tl_relation_vacuum(tl_relation *relation, int64_t retain_ms, bool forc
   sweep s = {.relation = relation, .kept = &kept, .before_ms = before_ms, .force = force};
   st = collect(relation, before_ms, &kept, err);
   if (!st) st = tl_store_list(relation->store, "", NULL, true, look, &s, err);
-  if (!st && s.failed) st = tl_fail(err, TL_ENOMEM, "cannot list what to delete");
+  if (s.foreign)
+    st = tl_fail(err, TL_EUSAGE, "the folder of '%s' holds another table or a lake ('%s'), whose files would be deleted: move one of them", tl_store_uri(relation->store),
+                 s.foreign);
+  else if (!st && s.failed) st = tl_fail(err, TL_ENOMEM, "cannot list what to delete");
   for (size_t i = 0; !st && i < s.count; i++) {
     TL_FAULT_STEP();
     if (!dry_run) st = tl_store_delete(relation->store, s.paths[i], err);
@@ -201,6 +218,7 @@ tl_status tl_relation_vacuum(tl_relation *relation, int64_t retain_ms, bool forc
   for (size_t i = 0; i < kept.count; i++) tl_free(kept.paths[i]);
   tl_free(s.paths);
   tl_free(s.sizes);
+  tl_free(s.foreign);
   tl_free(kept.paths);
   return st;
 }

@@ -51,6 +51,8 @@ static int set_up(void **state) {
   put("more.jsonl", "{\"symbol\":\"2024-01-02\",\"close\":1}\n{\"symbol\":\"2024-01-03\",\"close\":2}\n");
   put("other.jsonl", "{\"symbol\":\"A\",\"extra\":1}\n");
   put("from.csv", "symbol\nX\n");
+  put("odd.csv", "symbol,time,lot\nA,2024-01-01,1.5\nB,yesterday,\n");
+  put("odd.jsonl", "{\"lot\":1.5,\"time\":\"yesterday\"}\n{\"lot\":9007199254740993}\n");
   tl_buf late = {0};
   for (int i = 0; i < 30000; i++) assert_int_equal(tl_buf_appends(&late, "{\"lot\":1}\n", NULL), TL_OK);
   assert_int_equal(tl_buf_appends(&late, "{\"lot\":1,\"symbol\":\"7\"}\n", NULL), TL_OK);
@@ -133,6 +135,13 @@ static void columns_are_read_as_the_tables_types(void **state) {
   assert_rows("other.jsonl", &table, "symbol,extra\nA,1\n");
   assert_rows("z.csv.gz", &table, "symbol\nz\n");
   assert_rows("one.parquet", &table, "symbol,close\nx,1.0\n");
+}
+
+/* DuckDB would make 2 of 1.5, and of an instant it cannot read NULL: both must reach who checks them. */
+static void numbers_and_instants_of_text_come_as_they_stand(void **state) {
+  (void)state;
+  assert_rows("odd.csv", &table, "symbol,time,lot\nA,2024-01-01,1.5\nB,yesterday,\n");
+  assert_rows("odd.jsonl", &table, "lot,time\n1.5,yesterday\n9007199254740993,\n");
 }
 
 static void what_comes_late_in_a_file_counts(void **state) {
@@ -286,6 +295,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_query_is_told_from_a_file),
     cmocka_unit_test(columns_are_read_as_the_tables_types),
+    cmocka_unit_test(numbers_and_instants_of_text_come_as_they_stand),
     cmocka_unit_test(what_comes_late_in_a_file_counts),
     cmocka_unit_test(columns_of_the_path_count_where_the_table_has_them),
     cmocka_unit_test(what_is_neither_is_refused_by_name),

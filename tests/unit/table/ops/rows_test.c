@@ -119,9 +119,10 @@ static tl_status try_append(table_fixture *t, const char *rows, tl_error *err) {
 
 static void types_body(table_fixture *t) {
   tl_error err;
-  table_create(t, "id INTEGER NOT NULL, x FLOAT, d DECIMAL(6,2), day DATE, \"timestamp\" TIMESTAMPTZ, s VARCHAR", NULL, NULL);
+  table_create(t, "id INTEGER NOT NULL, x FLOAT, d DECIMAL(6,2), day DATE, \"timestamp\" TIMESTAMPTZ, s VARCHAR, w DECIMAL(38,10)", NULL, NULL);
   append_rows(t, "SELECT 1::BIGINT AS id, 0.5::DOUBLE AS x, 12.5::DOUBLE AS d, TIMESTAMP '2024-01-02 00:00:00' AS day, TIMESTAMP_NS '2024-01-02 03:04:05.000006' AS timestamp, 'a' AS s");
-  append_rows(t, "SELECT '7' AS id, '1.25' AS d, NULL AS day, '2024-01-02 03:04:05+01:00' AS timestamp -- a comment");
+  append_rows(t, "SELECT '7' AS id, '1.25' AS d, NULL AS day, '2024-01-02 03:04:05+01:00' AS timestamp, ' 1234567890123456789012345678.0123456789' AS w -- a comment");
+  assert_table(t, "w", "SELECT NULL::DECIMAL(38,10) AS w UNION ALL SELECT 1234567890123456789012345678.0123456789"); /* more digits than a double has */
   assert_table(t, "id, x, d, day, timestamp, s",
                "SELECT 1 AS id, 0.5 AS x, 12.5 AS d, DATE '2024-01-02' AS day, TIMESTAMPTZ '2024-01-02 03:04:05.000006+00' AS timestamp, 'a' AS s "
                "UNION ALL SELECT 7, NULL, 1.25, NULL, TIMESTAMPTZ '2024-01-02 02:04:05+00', NULL");
@@ -133,6 +134,7 @@ static void types_body(table_fixture *t) {
     {"SELECT '1.5' AS id", "column 'id' is INTEGER and cannot hold VARCHAR 1.5"},
     {"SELECT 1 AS id, 0.1::DOUBLE AS x", "column 'x' is FLOAT and cannot hold DOUBLE 0.1"},
     {"SELECT 1 AS id, 1.234::DECIMAL(9,3) AS d", "column 'd' is DECIMAL(6,2) and cannot hold DECIMAL(9,3) 1.234"},
+    {"SELECT 1 AS id, '0.12345678901' AS w", "column 'w' is DECIMAL(38,10) and cannot hold VARCHAR 0.12345678901"},
     {"SELECT 1 AS id, TIMESTAMP '2024-01-02 00:00:01' AS day", "column 'day' is DATE"},
     {"SELECT 1 AS id, TIMESTAMP_NS '2024-01-02 00:00:00.000000001' AS timestamp", "column 'timestamp' is TIMESTAMP"},
     {"SELECT 0.5 AS x", "column 'id' must not be NULL"},
@@ -238,6 +240,9 @@ static void creating_twice_or_nonsense_is_refused(void **state) {
     {"id HUGEINT", NULL, "delta", "HUGEINT", TL_EUSAGE},
     {"id INTEGER, ID INTEGER", NULL, "delta", "", TL_EUSAGE},
     {"id NOSUCH", NULL, "delta", "NOSUCH", TL_EUSAGE},
+    {"id INTEGER, n INTEGER DEFAULT 5", NULL, "delta", "column 'n': a table keeps names, types and NOT NULL, but no DEFAULT 5", TL_EUSAGE},
+    {"id INTEGER PRIMARY KEY", NULL, "delta", "no PRIMARY KEY(id)", TL_EUSAGE},
+    {"id INTEGER CHECK (id > 0)", NULL, "iceberg", "no CHECK((id > 0))", TL_EUSAGE},
     {"id INTEGER", NULL, "hudi", "no format", TL_EUSAGE},
   };
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {

@@ -47,6 +47,26 @@ static void vacuum_deletes_what_no_version_needs(void **state) {
   FOR_EACH_FACES(vacuum_body)
 }
 
+static void a_table_around_another_is_not_vacuumed(void **state) {
+  (void)state;
+  static const char *const logs[] = {"inner/_delta_log/00000000000000000000.json", "a/inner/metadata/v1.metadata.json", "_ticklake/ledger"};
+  for (size_t i = 0; i < sizeof logs / sizeof *logs; i++) {
+    table_fixture t;
+    tl_vacuumed done;
+    tl_error why = {0};
+    int64_t live = tl_alloc_live();
+    table_start(&t, "delta");
+    table_create(&t, "id INTEGER", NULL, NULL);
+    assert_int_equal(shell("cd '%s' && mkdir -p $(dirname %s) && touch %s old.parquet && touch -d '30 days ago' old.parquet", t.folder, logs[i], logs[i]), 0);
+    assert_refused(tl_relation_vacuum(t.relation, 168 * INT64_C(3600000), false, false, NULL, NULL, &done, &why), TL_EUSAGE, &why, logs[i]);
+    assert_int_equal(shell("test -e '%s/old.parquet' && rm -r '%s/%.*s'", t.folder, t.folder, (int)strcspn(logs[i], "/"), logs[i]), 0);
+    MUST(tl_relation_vacuum(t.relation, 168 * INT64_C(3600000), false, false, NULL, NULL, &done, err));
+    assert_int_equal(done.files, 1);
+    table_stop(&t);
+    assert_int_equal(tl_alloc_live(), live);
+  }
+}
+
 /* ---- verify ---- */
 
 static void keep_problem(void *to, const char *path, const char *problem) {
@@ -283,6 +303,7 @@ static void a_second_face_that_was_not_made_is_made(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(vacuum_deletes_what_no_version_needs),
+    cmocka_unit_test(a_table_around_another_is_not_vacuumed),
     cmocka_unit_test(verify_names_what_is_wrong),
     cmocka_unit_test(a_verb_is_planned_again_on_what_others_committed),
     cmocka_unit_test(racing_writers_lose_and_double_nothing),

@@ -41,6 +41,13 @@ void tl_sql_deinit(tl_sql *sql) {
 
 static bool lost_reason(const tl_error *err) { return err && strstr(err->message, "DuckDB lost the reason"); }
 
+/* DuckDB quotes the line of the statement it means, which is ours: the caller wrote a part of it at most. */
+static tl_status without_statement(tl_status st, tl_error *err) {
+  char *quoted = st == TL_ESQL && err ? strstr(err->message, "\n\nLINE ") : NULL;
+  if (quoted) *quoted = 0;
+  return st;
+}
+
 enum { TRIES = 8 }; /* to hear a reason that one of several threads lost */
 
 tl_status tl_sql_run(tl_sql *sql, tl_link *link) {
@@ -48,7 +55,7 @@ tl_status tl_sql_run(tl_sql *sql, tl_link *link) {
   for (int i = 0; i < TRIES && !sql->st && (i == 0 || (st == TL_ESQL && lost_reason(sql->err))); i++)
     st = tl_link_run(link, sql->buf.data, sql->err);
   tl_buf_clear(&sql->buf);
-  return st;
+  return without_statement(st, sql->err);
 }
 
 tl_status tl_sql_numbers(tl_sql *sql, tl_link *link, int64_t *out, size_t count) {
@@ -56,13 +63,13 @@ tl_status tl_sql_numbers(tl_sql *sql, tl_link *link, int64_t *out, size_t count)
   for (int i = 0; i < TRIES && !sql->st && (i == 0 || (st == TL_ESQL && lost_reason(sql->err))); i++)
     st = tl_link_numbers(link, sql->buf.data, out, count, sql->err);
   tl_buf_clear(&sql->buf);
-  return st;
+  return without_statement(st, sql->err);
 }
 
 tl_status tl_sql_rows(tl_sql *sql, tl_link *link, tl_link_row each, void *to) {
   tl_status st = sql->st ? sql->st : tl_link_rows(link, sql->buf.data, each, to, sql->err);
   tl_buf_clear(&sql->buf);
-  return st;
+  return without_statement(st, sql->err);
 }
 
 tl_status tl_ops_refusal(tl_status st, tl_error *err) {

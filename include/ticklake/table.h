@@ -181,7 +181,9 @@ typedef struct tl_table_vacuumed {
   size_t size;
   int64_t files, bytes, kept;
 } tl_table_vacuumed;
-/** Deletes files that no version a reader can reach needs, in either face. options and out may be NULL. */
+/** Deletes files that no face needs: Delta those of its newest version and those removed within the
+ * retention, Iceberg those of every snapshot.
+ * options and out may be NULL. */
 TL_API tl_status tl_table_vacuum(tl_table *table, const tl_table_vacuum_options *options, tl_table_vacuumed *out, tl_error *err);
 
 /** Delta: a checkpoint of the newest version; Iceberg: manifests rewritten into few. Opening is quick afterwards. */

@@ -158,11 +158,20 @@ static int keep_log_file(void *to, const char *key, const tl_store_info *info) {
   return k->stopped;
 }
 
+/* The table's own retention counts where it is the longer one, unless less than the usual week was asked for. */
+static int64_t kept_since(const tl_delta_metadata *metadata, int64_t since_ms) {
+  static const int64_t week_ms = INT64_C(604800000);
+  int64_t now_ms = tl_clock_now_ns() / TL_NS_PER_MS;
+  int64_t own_ms = now_ms - tl_delta_interval_ms(metadata, "delta.deletedFileRetentionDuration", week_ms);
+  return since_ms <= now_ms - week_ms && own_ms < since_ms ? own_ms : since_ms;
+}
+
 tl_status tl_delta_keeps(tl_table_log *log, int64_t since_ms, int (*each)(void *to, const char *path), void *to, tl_error *err) {
   keeper k = {log, each, to, false, err};
   tl_delta_entries entries = {0};
   tl_status st = tl_delta_advance(log, err);
   if (!st) st = tl_delta_check_readable(&log->newest.protocol, &log->newest.metadata, err);
+  if (!st) since_ms = kept_since(&log->newest.metadata, since_ms);
   if (!st) st = keep_state(&k, &log->newest, since_ms);
   if (!st && !k.stopped) st = tl_delta_list(log, 0, INT64_MAX, &entries, err);
   for (size_t i = 0; !st && !k.stopped && i < entries.count; i++)

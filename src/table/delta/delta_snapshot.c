@@ -149,7 +149,7 @@ tl_status tl_delta_snapshot_of(const tl_table_log *log, const tl_delta_state *st
     return tl_fail(err, TL_ECORRUPT, "the log of '%s' has no %s up to version %" PRId64, tl_store_uri(log->store),
                    state->has_protocol ? "metaData" : "protocol", state->version);
   tl_status st = tl_delta_check_readable(&state->protocol, &state->metadata, err);
-  if (st) return st;
+  if (st) return tl_fail_within(err, st, "'%s'", tl_store_uri(log->store));
   tl_snapshot *s = tl_calloc(1, sizeof *s);
   tl_delta_own *own = tl_calloc(1, sizeof *own);
   if (!s || !own) {

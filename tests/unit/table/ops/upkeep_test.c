@@ -47,6 +47,31 @@ static void vacuum_deletes_what_no_version_needs(void **state) {
   FOR_EACH_FACES(vacuum_body)
 }
 
+static void a_longer_retention_of_the_table_itself_counts(void **state) {
+  (void)state;
+  static const int64_t week_ms = 168 * INT64_C(3600000);
+  table_fixture t;
+  tl_vacuumed done;
+  tl_pair keep = {"delta.deletedFileRetentionDuration", "interval 30 days"};
+  table_start(&t, "delta");
+  table_create(&t, "id INTEGER", NULL, NULL);
+  MUST(tl_relation_set_properties(t.relation, &keep, 1, &t.changed, err));
+  append_rows(&t, "SELECT 1 AS id");
+  tl_at before = {TL_AT_VERSION, t.changed.version};
+  MUST(tl_relation_delete(t.relation, "true", &t.changed, err));
+  tl_clock_fake_start(tl_clock_now_ns() + 10 * TL_NS_PER_DAY);
+  MUST(tl_relation_vacuum(t.relation, week_ms, false, false, NULL, NULL, &done, err));
+  assert_int_equal(done.files, 0);
+  assert_rows_where(&t, t.relation, &before, NULL, "id", "SELECT 1::INTEGER AS id");
+  MUST(tl_relation_vacuum(t.relation, 24 * INT64_C(3600000), true, true, NULL, NULL, &done, err));
+  assert_int_equal(done.files, 1); /* less than a week was asked for by name */
+  tl_clock_fake_start(tl_clock_now_ns() + 21 * TL_NS_PER_DAY);
+  MUST(tl_relation_vacuum(t.relation, week_ms, false, false, NULL, NULL, &done, err));
+  assert_int_equal(done.files, 1);
+  tl_clock_fake_stop();
+  table_stop(&t);
+}
+
 static void a_table_around_another_is_not_vacuumed(void **state) {
   (void)state;
   static const char *const logs[] = {"inner/_delta_log/00000000000000000000.json", "a/inner/metadata/v1.metadata.json", "_ticklake/ledger"};
@@ -303,6 +328,7 @@ static void a_second_face_that_was_not_made_is_made(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(vacuum_deletes_what_no_version_needs),
+    cmocka_unit_test(a_longer_retention_of_the_table_itself_counts),
     cmocka_unit_test(a_table_around_another_is_not_vacuumed),
     cmocka_unit_test(verify_names_what_is_wrong),
     cmocka_unit_test(a_verb_is_planned_again_on_what_others_committed),

@@ -65,8 +65,7 @@ static tl_status set_properties(tl_relation *relation, const void *argument, tl_
   tl_status st = tl_work_begin(&work, relation, NULL, changed, err);
   for (size_t i = 0; !st && i < request->count; i++) {
     const tl_pair *pair = &request->pairs[i];
-    bool ours = !strncmp(pair->key, "ticklake.faces", 14) || !strncmp(pair->key, "ticklake.partition.", 19);
-    if (ours) st = tl_fail(err, TL_EUSAGE, "property '%s' says how the table was made and cannot be set", pair->key);
+    if (tl_ops_own_property(pair->key)) st = tl_fail(err, TL_EUSAGE, "property '%s' says how the table is made and cannot be set", pair->key);
     else if (!strcmp(pair->key, "ticklake.sort") && pair->value) st = tl_ops_order(pair->value, &work.fields, true, &order, err);
     if (!st) st = tl_buf_appends(&json, i ? "," : "{", err);
     if (!st) st = tl_buf_append_json(&json, pair->key, strlen(pair->key), err);

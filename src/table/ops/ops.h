@@ -248,4 +248,6 @@ tl_status tl_faces_level(tl_relation *relation, tl_error *err);
 /* Ids the fields have in files, which are Iceberg's where the table has that face. */
 tl_status tl_faces_ids(const tl_relation *relation, const tl_fields *fields, int *ids, int *element_ids, tl_error *err);
 tl_status tl_relation_reload(tl_relation *relation, tl_error *err);
+/* Is it for this program, not for its user, to say? */
+bool tl_ops_own_property(const char *key);
 #endif

@@ -233,12 +233,24 @@ static tl_status derived_properties(plan *p, tl_error *err) {
   return st;
 }
 
+/* Set by hand, they would shut us or every other reader out, or make us take done work for undone. */
+bool tl_ops_own_property(const char *key) {
+  static const char *const begin[] = {"ticklake.faces", "ticklake.partition.", "ticklake.txn.", "schema.name-mapping.default",
+                                      "write.metadata.compression-codec", "format-version", "delta.feature.", "delta.minReaderVersion",
+                                      "delta.minWriterVersion"};
+  for (size_t i = 0; i < sizeof begin / sizeof *begin; i++)
+    if (!strncmp(key, begin[i], strlen(begin[i]))) return true;
+  return false;
+}
+
 static tl_status check_properties(const plan *p, const tl_relation_create *create, tl_error *err) {
   tl_sql order = {.err = err};
   tl_status st = TL_OK;
-  for (size_t i = 0; !st && i < create->property_count; i++)
-    if (!strcmp(create->properties[i].key, "ticklake.sort") && create->properties[i].value)
-      st = tl_ops_order(create->properties[i].value, &p->fields, true, &order, err);
+  for (size_t i = 0; !st && i < create->property_count; i++) {
+    const tl_pair *pair = &create->properties[i];
+    if (tl_ops_own_property(pair->key)) st = tl_fail(err, TL_EUSAGE, "property '%s' says how the table is made and cannot be set", pair->key);
+    else if (!strcmp(pair->key, "ticklake.sort") && pair->value) st = tl_ops_order(pair->value, &p->fields, true, &order, err);
+  }
   tl_sql_deinit(&order);
   return st;
 }

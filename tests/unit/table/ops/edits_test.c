@@ -284,6 +284,8 @@ static void properties_body(table_fixture *t) {
   assert_null(tl_snapshot_property(tl_relation_snapshot(t->relation), "ticklake.note"));
   assert_refused(tl_relation_set_properties(t->relation, (tl_pair[]){{"ticklake.sort", "nosuch"}}, 1, &t->changed, &why), TL_EUSAGE, &why, "nosuch");
   assert_refused(tl_relation_set_properties(t->relation, (tl_pair[]){{"ticklake.faces.delta", "1"}}, 1, &t->changed, &why), TL_EUSAGE, &why, "cannot be set");
+  assert_refused(tl_relation_set_properties(t->relation, (tl_pair[]){{"write.metadata.compression-codec", "gzip"}}, 1, &t->changed, &why), TL_EUSAGE, &why, "cannot be set");
+  assert_refused(tl_relation_set_properties(t->relation, (tl_pair[]){{"schema.name-mapping.default", NULL}}, 1, &t->changed, &why), TL_EUSAGE, &why, "cannot be set");
   assert_table(t, columns, "FROM truth");
 }
 static void properties_are_set_and_taken_away(void **state) {

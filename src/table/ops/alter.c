@@ -2,6 +2,7 @@
  * forgetting old versions. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "table/ops/ops.h"
@@ -191,8 +192,18 @@ tl_status tl_relation_checkpoint(tl_relation *relation, tl_error *err) {
   return st ? st : tl_relation_refresh(relation, err);
 }
 
+tl_status tl_ops_may_forget(const tl_relation *relation, tl_error *err) {
+  for (size_t i = 0; i < relation->face_count; i++) {
+    const char *word = tl_snapshot_property(relation->faces[i].snapshot, "gc.enabled");
+    if (word && !strcasecmp(word, "false"))
+      return tl_fail(err, TL_EUSAGE, "cannot delete files of '%s': its property gc.enabled forbids it, for other tables may share them", tl_store_uri(relation->store));
+  }
+  return TL_OK;
+}
+
 tl_status tl_relation_expire(tl_relation *relation, int64_t before_ms, int keep_min, bool dry_run, tl_expired *out, tl_error *err) {
   tl_status st = tl_relation_may_write(relation, err);
+  if (!st) st = tl_ops_may_forget(relation, err);
   *out = (tl_expired){0};
   for (size_t i = 0; !st && i < relation->face_count; i++) {
     tl_expired part = {0};

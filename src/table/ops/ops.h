@@ -250,4 +250,6 @@ tl_status tl_faces_ids(const tl_relation *relation, const tl_fields *fields, int
 tl_status tl_relation_reload(tl_relation *relation, tl_error *err);
 /* Is it for this program, not for its user, to say? */
 bool tl_ops_own_property(const char *key);
+/* May files go that the log no longer names? Not where Iceberg's gc.enabled says that other tables may share them. */
+tl_status tl_ops_may_forget(const tl_relation *relation, tl_error *err);
 #endif

@@ -194,6 +194,7 @@ tl_status tl_relation_vacuum(tl_relation *relation, int64_t retain_ms, bool forc
   if (!st && (retain_ms < 0 || (retain_ms < retain_min_ms && !force)))
     st = tl_fail(err, TL_EUSAGE, "keeping less than 168 hours can delete what a running writer or reader needs: --force does it");
   if (!st) st = tl_relation_refresh(relation, err);
+  if (!st) st = tl_ops_may_forget(relation, err);
   if (st) return st;
   keeping kept = {0};
   int64_t before_ms = tl_clock_now_ns() / TL_NS_PER_MS - retain_ms;

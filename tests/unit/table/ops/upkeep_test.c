@@ -72,6 +72,18 @@ static void a_longer_retention_of_the_table_itself_counts(void **state) {
   table_stop(&t);
 }
 
+static void files_that_other_tables_may_share_stay(void **state) {
+  (void)state;
+  table_fixture t;
+  tl_error why = {0};
+  table_start(&t, "iceberg");
+  table_create(&t, "id INTEGER", NULL, NULL);
+  MUST(tl_relation_set_properties(t.relation, &(tl_pair){"gc.enabled", "false"}, 1, &t.changed, err));
+  assert_refused(tl_relation_vacuum(t.relation, 0, true, true, NULL, NULL, &(tl_vacuumed){0}, &why), TL_EUSAGE, &why, "gc.enabled");
+  assert_refused(tl_relation_expire(t.relation, INT64_MAX, 1, true, &(tl_expired){0}, &why), TL_EUSAGE, &why, "gc.enabled");
+  table_stop(&t);
+}
+
 static void a_table_around_another_is_not_vacuumed(void **state) {
   (void)state;
   static const char *const logs[] = {"inner/_delta_log/00000000000000000000.json", "a/inner/metadata/v1.metadata.json", "_ticklake/ledger"};
@@ -329,6 +341,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(vacuum_deletes_what_no_version_needs),
     cmocka_unit_test(a_longer_retention_of_the_table_itself_counts),
+    cmocka_unit_test(files_that_other_tables_may_share_stay),
     cmocka_unit_test(a_table_around_another_is_not_vacuumed),
     cmocka_unit_test(verify_names_what_is_wrong),
     cmocka_unit_test(a_verb_is_planned_again_on_what_others_committed),

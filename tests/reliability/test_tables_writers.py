@@ -187,7 +187,7 @@ def test_with_maintenance(local, faces):
 @pytest.mark.parametrize("faces", tables.FACES)
 def test_processes_on_s3(s3, faces):
     table = Table(s3, "shared", faces, "symbol", COLUMNS)
-    world = compete(table, [(max(4, PROCESSES // 2), ["append", "merge"], tables.count(30, 2))], name=f"s3 {faces}", delta_rs=(2 if faces == "delta" else 0, COMMITS * 2))
+    world = compete(table, [(PROCESSES if tables.SCALE >= 0.5 else 4, ["append", "merge"], COMMITS)], name=f"s3 {faces}", delta_rs=(2 if faces == "delta" else 0, COMMITS * 2))
     check_history(table, world)
 
 

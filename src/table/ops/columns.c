@@ -221,6 +221,31 @@ static void widen(tl_work *work, const given *column) {
   work->fields_changed = work->widened = true;
 }
 
+static bool is_narrow(const tl_field *field) { return width(field->type) >= 1 && width(field->type) <= 3; }
+
+/* Text of a file says how wide it is by its values alone. */
+static tl_status widen_for_text(tl_work *work, const tl_write *write, const given *column, tl_error *err) {
+  tl_field *field = &work->fields.items[column->field];
+  tl_sql sql = {.err = err};
+  int64_t wide = 0;
+  if (!is_narrow(field) || strcmp(column->type, "VARCHAR") != 0) return TL_OK;
+  tl_sql_add(&sql, "SELECT count(*) FROM ");
+  add_query(&sql, write->rows);
+  tl_sql_add(&sql, " WHERE TRY_CAST(");
+  tl_sql_name(&sql, column->name);
+  tl_sql_add(&sql, " AS ");
+  tl_sql_type(&sql, field);
+  tl_sql_add(&sql, ") IS NULL AND TRY_CAST(");
+  tl_sql_name(&sql, column->name);
+  tl_sql_add(&sql, " AS BIGINT) IS NOT NULL");
+  tl_status st = tl_sql_numbers(&sql, work->relation->link, &wide, 1);
+  tl_sql_deinit(&sql);
+  if (st || !wide) return st;
+  field->type = TL_FIELD_I64;
+  work->fields_changed = work->widened = true;
+  return TL_OK;
+}
+
 static tl_status match_columns(tl_work *work, const tl_write *write, givens *rows, tl_error *err) {
   tl_status st = TL_OK;
   for (size_t i = 0; !st && i < rows->count; i++) {
@@ -231,6 +256,7 @@ static tl_status match_columns(tl_work *work, const tl_write *write, givens *row
       column->field = (int)work->fields.count - 1;
     } else if (write->widen) {
       widen(work, column);
+      st = widen_for_text(work, write, column, err);
     }
     for (size_t k = 0; !st && k < i; k++)
       if (rows->items[k].field == column->field) st = tl_fail(err, TL_EUSAGE, "the rows have two columns '%s'", column->name);
@@ -288,6 +314,12 @@ static void add_fitted(tl_sql *sql, const given *column, const tl_field *field, 
   tl_sql_addf(sql, " || ''' is %s and cannot hold %s ' || CAST(", type, strncmp(column->type, "ENUM", 4) ? column->type : "ENUM");
   tl_sql_name(sql, column->name);
   tl_sql_add(sql, " AS VARCHAR)");
+  if (is_narrow(field) && !strcmp(column->type, "VARCHAR")) {
+    tl_sql_add(sql, " || CASE WHEN regexp_full_match(");
+    tl_sql_name(sql, column->name);
+    tl_sql_add(sql, ", '\\s*[+-]?\\d{1,18}\\s*') THEN ': --widen rewrites the table' ELSE '' END) END");
+    return;
+  }
   tl_sql_addf(sql, " || '%s') END", widens(field, column, &(tl_field_type){0}) ? ": --widen rewrites the table" : "");
 }
 

@@ -132,6 +132,7 @@ static void types_body(table_fixture *t) {
     {"SELECT 3000000000 AS id", "column 'id' is INTEGER and cannot hold BIGINT 3000000000: --widen"},
     {"SELECT 1.5::DOUBLE AS id", "column 'id' is INTEGER and cannot hold DOUBLE 1.5"},
     {"SELECT '1.5' AS id", "column 'id' is INTEGER and cannot hold VARCHAR 1.5"},
+    {"SELECT '3000000000' AS id", "column 'id' is INTEGER and cannot hold VARCHAR 3000000000: --widen"},
     {"SELECT 1 AS id, 0.1::DOUBLE AS x", "column 'x' is FLOAT and cannot hold DOUBLE 0.1"},
     {"SELECT 1 AS id, 1.234::DECIMAL(9,3) AS d", "column 'd' is DECIMAL(6,2) and cannot hold DECIMAL(9,3) 1.234"},
     {"SELECT 1 AS id, '0.12345678901' AS w", "column 'w' is DECIMAL(38,10) and cannot hold VARCHAR 0.12345678901"},
@@ -166,6 +167,12 @@ static void columns_body(table_fixture *t) {
   MUST(tl_relation_append(t->relation, &(tl_write){.rows = "SELECT 3000000000 AS id, 0.1::DOUBLE AS x", .widen = true}, &t->changed, err));
   assert_table(t, "id, x, day", "SELECT 1::BIGINT AS id, 1.5::DOUBLE AS x, NULL::DATE AS day UNION ALL SELECT 2, NULL, NULL UNION ALL SELECT 3, NULL, DATE '2024-01-01' "
                                 "UNION ALL SELECT 3000000000, 0.1::DOUBLE, NULL");
+  MUST(tl_relation_add_columns(t->relation, "n INTEGER", &t->changed, err));
+  MUST(tl_relation_append(t->relation, &(tl_write){.rows = "SELECT '4' AS id, '5' AS n", .widen = true}, &t->changed, err));
+  assert_int_equal(t->changed.rows_copied, 0); /* it fits */
+  MUST(tl_relation_append(t->relation, &(tl_write){.rows = "SELECT '6' AS id, '3000000000' AS n", .widen = true}, &t->changed, err));
+  assert_table(t, "n", "SELECT NULL::BIGINT AS n FROM range(4) UNION ALL SELECT 5 UNION ALL SELECT 3000000000");
+  MUST(tl_relation_delete(t->relation, "n IS NOT NULL", &t->changed, err));
   table_reopen(t);
   assert_int_equal(one_number(t, "SELECT 1"), 1);
   assert_table(t, "id", "SELECT unnest([1, 2, 3, 3000000000]) AS id");

@@ -29,6 +29,8 @@ static void time_text(int64_t ms, char out[40]) {
   cli_time_text(ns, out);
 }
 
+static cli_cell version_cell(int64_t version) { return version < 0 ? cli_text("version", NULL) : cli_int("version", version); } /* no snapshot yet */
+
 /* ---- what a table is ---- */
 
 static int show_column(void *to, const tl_table_column *c) {
@@ -100,7 +102,7 @@ int cli_table_describe(cli_args *args, const char *line) {
   if (!st) {
     time_text(i.timestamp_ms, at);
     cli_cell cells[] = {cli_text("uri", i.uri), cli_text("faces", i.faces), cli_text("id", i.id), cli_text("name", i.name[0] ? i.name : NULL),
-                        cli_int("version", i.version), cli_int("sequence", i.sequence), cli_text("timestamp", at), cli_int("rows", i.rows),
+                        version_cell(i.version), cli_int("sequence", i.sequence), cli_text("timestamp", at), cli_int("rows", i.rows),
                         cli_int("files", i.files), cli_int("bytes", i.bytes), cli_text("partition_by", i.partition_by[0] ? i.partition_by : NULL),
                         cli_text("unwritable", i.unwritable)};
     if (i.rows < 0) cells[7] = cli_text("rows", NULL);
@@ -149,7 +151,7 @@ int cli_table_history(cli_args *args, const char *line) {
 /* ---- verbs that write ---- */
 
 static void show_change(cli_show *show, const tl_table_change *c) {
-  cli_cell cells[] = {c->version < 0 ? cli_text("version", NULL) : cli_int("version", c->version),
+  cli_cell cells[] = {version_cell(c->version),
                       c->version < 0 ? cli_text("sequence", NULL) : cli_int("sequence", c->sequence),
                       cli_int("rows_inserted", c->rows_inserted), cli_int("rows_updated", c->rows_updated), cli_int("rows_deleted", c->rows_deleted),
                       cli_int("rows_copied", c->rows_copied), cli_int("files_added", c->files_added), cli_int("files_removed", c->files_removed),
@@ -207,7 +209,7 @@ int cli_table_create(cli_args *args, const char *line) {
   if (!st) st = tl_table_describe(table, NULL, NULL, &i, &err);
   if (!st) {
     cli_cell cells[] = {cli_text("uri", i.uri), cli_text("faces", i.faces), cli_text("id", i.id),
-                        i.version < 0 ? cli_text("version", NULL) : cli_int("version", i.version), cli_int("sequence", i.sequence),
+                        version_cell(i.version), cli_int("sequence", i.sequence),
                         cli_text("partition_by", i.partition_by[0] ? i.partition_by : NULL), cli_int("rows", i.rows), cli_int("files", i.files),
                         cli_int("bytes", i.bytes)};
     cli_show_record(&show, cells, COUNT(cells));
@@ -367,7 +369,7 @@ int cli_table_checkpoint(cli_args *args, const char *line) {
   tl_status st = tl_table_checkpoint(table, &err);
   if (!st) st = tl_table_describe(table, NULL, NULL, &i, &err);
   if (!st) {
-    cli_cell cells[] = {cli_int("version", i.version), cli_int("sequence", i.sequence), cli_int("rows", i.rows), cli_int("files", i.files), cli_int("bytes", i.bytes)};
+    cli_cell cells[] = {version_cell(i.version), cli_int("sequence", i.sequence), cli_int("rows", i.rows), cli_int("files", i.files), cli_int("bytes", i.bytes)};
     cli_show_record(&show, cells, COUNT(cells));
   }
   tl_table_close(table);

@@ -86,6 +86,7 @@ def test_create_makes_an_empty_table(table):
     assert table.created["uri"] == str(table.path) and table.created["faces"] == table.faces and table.created["partition_by"] is None
     assert (table.created["rows"], table.created["files"], table.created["bytes"]) == (0, 0, 0)
     assert table.created["version"] == (None if table.faces == "iceberg" else 0)
+    assert table.json("describe")["version"] == table.created["version"] == table.json("checkpoint")["version"]
     assert (table.path / "_delta_log").is_dir() == ("delta" in table.faces) and (table.path / "metadata").is_dir() == ("iceberg" in table.faces)
     assert table.rows() == [] and table.data_files() == {}
 

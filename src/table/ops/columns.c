@@ -398,6 +398,14 @@ static void add_texts(const tl_work *work, tl_sql *sql) {
   }
 }
 
+static tl_status note_absent(tl_work *work, const givens *rows, tl_error *err) {
+  tl_free(work->absent);
+  work->absent = tl_calloc(work->fields.count + 1, sizeof *work->absent);
+  if (!work->absent) return tl_fail(err, TL_ENOMEM, "cannot note the rows' columns");
+  for (size_t i = 0; i < work->fields.count; i++) work->absent[i] = !given_of(rows, i);
+  return TL_OK;
+}
+
 tl_status tl_stage_select(tl_work *work, const tl_write *write, bool texts, tl_sql *out, tl_error *err) {
   tl_sql sql = {.err = err};
   givens rows = {0};
@@ -407,6 +415,7 @@ tl_status tl_stage_select(tl_work *work, const tl_write *write, bool texts, tl_s
   tl_status st = tl_sql_rows(&sql, work->relation->link, take_given, &rows);
   tl_sql_deinit(&sql);
   if (!st) st = match_columns(work, write, &rows, err);
+  if (!st) st = note_absent(work, &rows, err);
   if (!st) {
     tl_sql_add(out, "SELECT *");
     if (texts) add_texts(work, out);

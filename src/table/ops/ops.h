@@ -129,6 +129,7 @@ typedef struct tl_work {
   size_t remove_count, remove_capacity, partition_count;
   int64_t file_bytes;          /* aimed size of a file */
   double row_bytes;            /* what a row takes in a file, about */
+  bool *absent;                /* by field: the caller's rows do not have it; NULL until they were looked at */
   bool held;                   /* "tl#old" holds what is scanned */
   bool committing;             /* a commit was begun whose end is not known: its files must stay */
   tl_changed *changed;

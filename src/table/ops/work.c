@@ -80,6 +80,7 @@ void tl_work_deinit(tl_work *work) {
   tl_free(work->adds);
   tl_free(work->locals);
   tl_free(work->removes);
+  tl_free(work->absent);
   tl_free(work->ids);
   tl_free(work->element_ids);
   tl_fields_deinit(&work->fields);

@@ -4,7 +4,8 @@
  * 2. Files that may hold such keys: of the partitions the rows lie in (all, when the keys do not decide the partition), and
  *    with bounds that meet the rows' spans of the keys.
  * 3. One join over those files says for each row of ours what it meets: "tl#match"(sid, file, changed, h), and by row
- *    "tl#hit"(sid, changed, rows). Rows that meet nothing but equal rows are taken out of "tl#src".
+ *    "tl#hit"(sid, changed, rows). Rows that meet nothing but equal rows are taken out of "tl#src";
+ *    columns the rows do not have take what they hold in the row that is met.
  * 4. Files holding a row that must change are written anew by partition: their rows without those of ours, and ours (regroup.c).
  * Nothing left to write: no commit. Cost: keys and columns of the candidates once, the rewritten files twice more. */
 #include <inttypes.h>
@@ -243,17 +244,40 @@ static tl_status find_candidates(merging *m, tl_error *err) {
 
 /* ---- 3. what each row meets ---- */
 
+/* A column the rows do not have keeps what it holds in the table. One that follows from others is filled anyway. */
+static bool keeps(const merging *m, size_t field) {
+  int part = tl_ops_partition_of(&m->work->snapshot->partitioning, field);
+  return m->work->absent[field] && (part < 0 || m->work->snapshot->partitioning.items[part].source == (int)field);
+}
+
+static tl_status need_columns(const merging *m, tl_error *err) {
+  const tl_partitioning *partitioning = &m->work->snapshot->partitioning;
+  for (size_t k = 0; k < m->key_count; k++)
+    if (keeps(m, m->keys[k])) return tl_fail(err, TL_EUSAGE, "the rows have no column '%s', which is a key of the merge", key_name(m, k));
+  for (size_t p = 0; p < partitioning->count; p++)
+    if (keeps(m, (size_t)partitioning->items[p].source))
+      return tl_fail(err, TL_EUSAGE, "the rows have no column '%s', which decides where they lie", m->work->fields.items[partitioning->items[p].source].name);
+  return TL_OK;
+}
+
 static tl_status make_match(merging *m, tl_error *err) {
   tl_sql sql = {.err = err};
   tl_status st = m->work->widened ? TL_OK : tl_work_hold(m->work, &m->candidates, err); /* widened: all files will be read */
   tl_sql_add(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#match\" AS SELECT s.rowid AS sid, t.\"tl#file\" AS file, (false");
   for (size_t i = 0; i < m->work->fields.count; i++) {
+    if (keeps(m, i)) continue;
     tl_sql_add(&sql, " OR t.");
     tl_sql_name(&sql, m->work->fields.items[i].name);
     tl_sql_add(&sql, " IS DISTINCT FROM s.");
     tl_sql_name(&sql, m->work->fields.items[i].name);
   }
   tl_sql_add(&sql, ") AS changed, ");
+  for (size_t i = 0; i < m->work->fields.count; i++) {
+    if (!keeps(m, i)) continue;
+    tl_sql_add(&sql, "t.");
+    tl_sql_name(&sql, m->work->fields.items[i].name);
+    tl_sql_addf(&sql, " AS \"tl#k%zu\", ", i);
+  }
   tl_content_hash(&sql, &m->work->fields, "t");
   tl_sql_add(&sql, " AS h FROM ");
   if (!st) st = tl_work_scan(m->work, &m->candidates, &sql);
@@ -293,10 +317,12 @@ static tl_status read_removed(merging *m, tl_error *err) {
   return st;
 }
 
-/* Meets nothing but equal rows: not to be written. */
-static tl_status drop_unchanged(merging *m, tl_error *err) {
+/* Rows that meet nothing but equal ones are not to be written; columns they do not have come from what they meet. */
+static tl_status settle_rows(merging *m, tl_error *err) {
   int64_t n[3] = {0};
+  tl_sql sql = {.err = err};
   tl_changed *changed = m->work->changed;
+  const char *comma = " REPLACE (";
   tl_status st = tl_link_numbers(m->link,
                                  "SELECT count(*), count(*) FILTER (WHERE changed), CAST(coalesce(sum(rows) FILTER (WHERE changed), 0) AS BIGINT) FROM \"tl#hit\"",
                                  n, 3, err);
@@ -304,10 +330,25 @@ static tl_status drop_unchanged(merging *m, tl_error *err) {
   changed->rows_inserted = m->staged.rows - n[0];
   changed->rows_updated = n[1];
   changed->rows_deleted = n[2] - n[1]; /* further rows of one key */
-  if (n[0] == n[1]) return TL_OK;
-  m->touched = m->staged;
-  m->staged = (tl_staged){0};
-  return stage_again(m, "SELECT * FROM \"tl#src\" WHERE rowid NOT IN (SELECT sid FROM \"tl#hit\" WHERE NOT changed)", err);
+  tl_sql_add(&sql, "SELECT s.*");
+  for (size_t i = 0; i < m->work->fields.count; i++) {
+    if (!keeps(m, i)) continue;
+    tl_sql_addf(&sql, "%sm.\"tl#k%zu\" AS ", comma, i);
+    tl_sql_name(&sql, m->work->fields.items[i].name);
+    comma = ", ";
+  }
+  bool fill = n[0] > 0 && comma[0] == ',';
+  tl_sql_add(&sql, comma[0] == ',' ? ") FROM \"tl#src\" s LEFT JOIN (SELECT DISTINCT ON (sid) * FROM \"tl#match\" ORDER BY sid, file) m ON m.sid = s.rowid"
+                                   : " FROM \"tl#src\" s");
+  tl_sql_add(&sql, " WHERE s.rowid NOT IN (SELECT sid FROM \"tl#hit\" WHERE NOT changed)");
+  st = sql.st;
+  if (!st && (fill || n[0] != n[1])) {
+    m->touched = m->staged;
+    m->staged = (tl_staged){0};
+    st = stage_again(m, sql.buf.data, err);
+  }
+  tl_sql_deinit(&sql);
+  return st;
 }
 
 /* ---- 4. writing ---- */
@@ -353,6 +394,7 @@ static tl_status plan(merging *m, const merge_request *request, tl_error *err) {
   tl_status st = tl_stage_select(m->work, request->write, true, &select, err);
   if (!st) st = tl_ops_columns(request->keys, &m->work->fields, &m->keys, &m->key_count, err);
   if (!st && !m->key_count) st = tl_fail(err, TL_EUSAGE, "a merge needs the columns that are the key");
+  if (!st) st = need_columns(m, err);
   m->decided = !st && keys_decide(m);
   m->removed = tl_calloc(m->work->snapshot->file_count + 1, sizeof *m->removed);
   m->hit.items = tl_calloc(m->work->snapshot->file_count + 1, sizeof *m->hit.items);
@@ -363,7 +405,7 @@ static tl_status plan(merging *m, const merge_request *request, tl_error *err) {
   st = find_candidates(m, err);
   if (!st) st = make_match(m, err);
   if (!st) st = read_removed(m, err);
-  return st ? st : drop_unchanged(m, err);
+  return st ? st : settle_rows(m, err);
 }
 
 static tl_status commit_merge(merging *m, const tl_write *write, tl_error *err) {

@@ -293,9 +293,20 @@ static void add_exact(tl_sql *sql, const given *column, const tl_field *field, c
   }
 }
 
+static bool is_time(tl_field_type type) { return type == TL_FIELD_DATE || type == TL_FIELD_TIMESTAMP || type == TL_FIELD_TIMESTAMP_NTZ; }
+
+/* DuckDB has infinite times; no format has them, so that other readers would take them for days of the calendar. */
+static void add_finite(tl_sql *sql, const char *name, const tl_field *field, const char *type) {
+  tl_sql_add(sql, field->type == TL_FIELD_LIST ? "len(list_filter(" : "isfinite(");
+  add_cast(sql, name, type);
+  tl_sql_add(sql, field->type == TL_FIELD_LIST ? ", lambda \"tl#e\": NOT isfinite(\"tl#e\"))) = 0" : ")");
+}
+
 /* One column of the rows as the table's type. */
 static void add_fitted(tl_sql *sql, const given *column, const tl_field *field, const char *type) {
-  if (!strcmp(column->type, type)) {
+  bool same = !strcmp(column->type, type) || (field->type == TL_FIELD_TIMESTAMP && !strcmp(column->type, "TIMESTAMP WITH TIME ZONE"));
+  bool timed = is_time(field->type == TL_FIELD_LIST ? field->element : field->type);
+  if (same && !timed) {
     tl_sql_name(sql, column->name);
     return;
   }
@@ -306,12 +317,14 @@ static void add_fitted(tl_sql *sql, const given *column, const tl_field *field, 
   tl_sql_add(sql, "CASE WHEN ");
   tl_sql_name(sql, column->name);
   tl_sql_add(sql, " IS NULL THEN NULL WHEN ");
-  add_exact(sql, column, field, type);
+  if (!same) add_exact(sql, column, field, type);
+  if (!same && timed) tl_sql_add(sql, " AND ");
+  if (timed) add_finite(sql, column->name, field, type);
   tl_sql_add(sql, " THEN ");
   add_cast(sql, column->name, type);
   tl_sql_add(sql, " ELSE error('column ''' || ");
   tl_sql_value(sql, field->name, strlen(field->name));
-  tl_sql_addf(sql, " || ''' is %s and cannot hold %s ' || CAST(", type, strncmp(column->type, "ENUM", 4) ? column->type : "ENUM");
+  tl_sql_addf(sql, " || ''' is %s and cannot hold %s%s' || CAST(", type, same ? "" : strncmp(column->type, "ENUM", 4) ? column->type : "ENUM", same ? "" : " ");
   tl_sql_name(sql, column->name);
   tl_sql_add(sql, " AS VARCHAR)");
   if (is_narrow(field) && !strcmp(column->type, "VARCHAR")) {

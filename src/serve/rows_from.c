@@ -111,10 +111,11 @@ static tl_status columns_of(tl_sources *s, const char *select, struct ArrowSchem
   return st;
 }
 
-/* DuckDB's readers of text round numbers until they fit, and 1.5.5 makes NULL of an instant that CSV spells wrong. Such columns
- * come as they stand there: who takes the rows holds them against the type, value by value. */
+/* DuckDB's readers of text round numbers and cut times until they fit, and 1.5.5 makes NULL of an instant that CSV spells wrong.
+ * Such columns come as they stand there: who takes the rows holds them against the type, value by value. */
 static bool comes_as_text(tl_field_type type) {
-  return type == TL_FIELD_I8 || type == TL_FIELD_I16 || type == TL_FIELD_I32 || type == TL_FIELD_I64 || type == TL_FIELD_DECIMAL || type == TL_FIELD_TIMESTAMP;
+  return type == TL_FIELD_I8 || type == TL_FIELD_I16 || type == TL_FIELD_I32 || type == TL_FIELD_I64 || type == TL_FIELD_DECIMAL || type == TL_FIELD_DATE ||
+         type == TL_FIELD_TIMESTAMP || type == TL_FIELD_TIMESTAMP_NTZ;
 }
 
 /* , types = {'symbol': VARCHAR, ...} for the columns both have; known: those are all of the file's. `whole`: nothing unless

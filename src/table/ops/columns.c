@@ -270,6 +270,21 @@ static void add_cast(tl_sql *sql, const char *name, const char *type) {
   tl_sql_addf(sql, " AS %s)", type);
 }
 
+static bool is_time(tl_field_type type) { return type == TL_FIELD_DATE || type == TL_FIELD_TIMESTAMP || type == TL_FIELD_TIMESTAMP_NTZ; }
+
+/* DuckDB cuts what follows the microseconds of a text, and all that follows its date. */
+static void add_uncut(tl_sql *sql, const char *name, const tl_field *field) {
+  tl_sql_add(sql, " AND NOT regexp_matches(");
+  tl_sql_name(sql, name);
+  tl_sql_add(sql, ", '[.]\\d{6}\\d*[1-9]')");
+  if (field->type != TL_FIELD_DATE) return;
+  tl_sql_add(sql, " AND TRY_CAST(");
+  add_cast(sql, name, "DATE");
+  tl_sql_add(sql, " AS TIMESTAMP) IS NOT DISTINCT FROM TRY_CAST(trim(");
+  tl_sql_name(sql, name);
+  tl_sql_add(sql, ") AS TIMESTAMP)");
+}
+
 static void add_exact(tl_sql *sql, const given *column, const tl_field *field, const char *type) {
   bool whole = width(field->type) >= 1 && width(field->type) <= 4;
   if (!strcmp(column->type, "VARCHAR") && (whole || field->type == TL_FIELD_DECIMAL)) {
@@ -285,6 +300,7 @@ static void add_exact(tl_sql *sql, const given *column, const tl_field *field, c
   } else if (!strcmp(column->type, "VARCHAR")) {
     add_cast(sql, column->name, type);
     tl_sql_add(sql, " IS NOT NULL");
+    if (is_time(field->type)) add_uncut(sql, column->name, field);
   } else {
     tl_sql_add(sql, "TRY_CAST(");
     add_cast(sql, column->name, type);
@@ -292,8 +308,6 @@ static void add_exact(tl_sql *sql, const given *column, const tl_field *field, c
     tl_sql_name(sql, column->name);
   }
 }
-
-static bool is_time(tl_field_type type) { return type == TL_FIELD_DATE || type == TL_FIELD_TIMESTAMP || type == TL_FIELD_TIMESTAMP_NTZ; }
 
 /* DuckDB has infinite times; no format has them, so that other readers would take them for days of the calendar. */
 static void add_finite(tl_sql *sql, const char *name, const tl_field *field, const char *type) {

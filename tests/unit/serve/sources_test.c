@@ -22,12 +22,14 @@
 static tl_engine *engine;
 static char folder[] = "/tmp/ticklake-sources-XXXXXX", temp[64];
 
-/* symbol VARCHAR, time TIMESTAMPTZ, close DOUBLE, lot BIGINT */
+/* symbol VARCHAR, time TIMESTAMPTZ, close DOUBLE, lot BIGINT, day DATE, naive TIMESTAMP */
 static tl_field fields[] = {{.name = "symbol", .type = TL_FIELD_STRING, .nullable = true, .id = 1},
                             {.name = "time", .type = TL_FIELD_TIMESTAMP, .nullable = true, .id = 2},
                             {.name = "close", .type = TL_FIELD_F64, .nullable = true, .id = 3},
-                            {.name = "lot", .type = TL_FIELD_I64, .nullable = true, .id = 4}};
-static const tl_fields table = {fields, 4, 4};
+                            {.name = "lot", .type = TL_FIELD_I64, .nullable = true, .id = 4},
+                            {.name = "day", .type = TL_FIELD_DATE, .nullable = true, .id = 5},
+                            {.name = "naive", .type = TL_FIELD_TIMESTAMP_NTZ, .nullable = true, .id = 6}};
+static const tl_fields table = {fields, 6, 6};
 
 static void put(const char *name, const char *text) {
   char *path = tl_io_join(folder, name);
@@ -52,6 +54,8 @@ static int set_up(void **state) {
   put("other.jsonl", "{\"symbol\":\"A\",\"extra\":1}\n");
   put("from.csv", "symbol\nX\n");
   put("odd.csv", "symbol,time,lot\nA,2024-01-01,1.5\nB,yesterday,\n");
+  put("cut.csv", "day,naive\n2024-01-01 15:00:00,2024-01-01 00:00:00.123456789\n,\n");
+  put("cut.jsonl", "{\"day\":\"2024-01-01 15:00:00\",\"naive\":\"2024-01-01 00:00:00.123456789\"}\n");
   put("odd.jsonl", "{\"lot\":1.5,\"time\":\"yesterday\"}\n{\"lot\":9007199254740993}\n");
   tl_buf late = {0};
   for (int i = 0; i < 30000; i++) assert_int_equal(tl_buf_appends(&late, "{\"lot\":1}\n", NULL), TL_OK);
@@ -137,10 +141,12 @@ static void columns_are_read_as_the_tables_types(void **state) {
   assert_rows("one.parquet", &table, "symbol,close\nx,1.0\n");
 }
 
-/* DuckDB would make 2 of 1.5, and of an instant it cannot read NULL: both must reach who checks them. */
+/* DuckDB would make 2 of 1.5, of an instant it cannot read NULL, and of a date what comes before its hour: all must reach who checks them. */
 static void numbers_and_instants_of_text_come_as_they_stand(void **state) {
   (void)state;
   assert_rows("odd.csv", &table, "symbol,time,lot\nA,2024-01-01,1.5\nB,yesterday,\n");
+  assert_rows("cut.csv", &table, "day,naive\n2024-01-01 15:00:00,2024-01-01 00:00:00.123456789\n,\n");
+  assert_rows("cut.jsonl", &table, "day,naive\n2024-01-01 15:00:00,2024-01-01 00:00:00.123456789\n");
   assert_rows("odd.jsonl", &table, "lot,time\n1.5,yesterday\n9007199254740993,\n");
 }
 

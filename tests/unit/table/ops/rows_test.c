@@ -180,6 +180,35 @@ static void times_without_end_are_refused_by_name(void **state) {
   FOR_EACH_FACES(endless_times_body)
 }
 
+static void texts_of_times_body(table_fixture *t) {
+  tl_error err;
+  table_create(t, "day DATE, \"timestamp\" TIMESTAMPTZ, naive TIMESTAMP", NULL, NULL);
+  static const struct {
+    const char *column, *text;
+  } refused[] = {
+    {"timestamp", "2024-01-01T00:00:00.123456789Z"}, {"timestamp", "2024-01-01 00:00:00.0000001+02:00"}, {"timestamp", "2024-01-01T00:00:00.12345600001"},
+    {"naive", "2024-01-01 00:00:00.1234567"},        {"naive", "yesterday"},                             {"day", "2024-01-01 15:00:00"},
+    {"day", "2024-01-01 00:00:00.000001"},           {"day", "2024-01-01 00:00:00.0000001"},             {"day", "2024-01-01T23:59"},
+    {"day", "2024-01-01 and more"}};
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+    char rows[200], words[200];
+    snprintf(rows, sizeof rows, "SELECT '%s' AS %s", refused[i].text, refused[i].column);
+    snprintf(words, sizeof words, "and cannot hold VARCHAR %s", refused[i].text);
+    assert_refused(try_append(t, rows, &err), TL_EUSAGE, &err, words);
+  }
+  append_rows(t, "FROM (VALUES ('2024-01-01', '2024-01-01T00:00:00.123456000Z', '2024-01-01T00:00:00.123456000'), (' 2024-1-2 ', '2024-01-01 00:00:00.1234560+02:00', '2024-01-01'), "
+                 "('2024-01-03T00:00:00.0000000Z', '2024-01-01', '2024-01-01 00:00:00.5'), ('0044-03-15 (BC)', '2024-07-01 00:00:00-0530', NULL)) t(day, timestamp, naive)");
+  assert_table(t, "day, timestamp, naive",
+               "SELECT DATE '2024-01-01' AS day, make_timestamptz(1704067200123456) AS timestamp, make_timestamp(1704067200123456) AS naive "
+               "UNION ALL SELECT DATE '2024-01-02', make_timestamptz(1704060000123456), make_timestamp(1704067200000000) "
+               "UNION ALL SELECT DATE '2024-01-03', make_timestamptz(1704067200000000), make_timestamp(1704067200500000) "
+               "UNION ALL SELECT make_date(-43, 3, 15), make_timestamptz(1719811800000000), NULL");
+}
+static void texts_of_times_lose_nothing(void **state) {
+  (void)state;
+  FOR_EACH_FACES(texts_of_times_body)
+}
+
 static void columns_body(table_fixture *t) {
   table_create(t, "id INTEGER, x FLOAT", NULL, NULL);
   append_rows(t, "SELECT 1 AS id, 1.5 AS x");
@@ -339,3 +368,4 @@ int main(void) {
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
     cmocka_unit_test(times_without_end_are_refused_by_name),
+    cmocka_unit_test(texts_of_times_lose_nothing),

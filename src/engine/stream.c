@@ -143,7 +143,7 @@ static tl_status copy_view(duckdb_connection connection, const char *path, tl_er
   duckdb_result result = {0};
   tl_status st = tl_buf_appends(&sql, "COPY (SELECT * FROM ticklake_stream) TO ", err);
   if (!st) st = tl_sql_quote(&sql, path, strlen(path), err);
-  if (!st) st = tl_buf_appends(&sql, " (FORMAT parquet, COMPRESSION zstd, OVERWRITE_OR_IGNORE false)", err);
+  if (!st) st = tl_buf_appends(&sql, " (FORMAT parquet, COMPRESSION zstd, WRITE_BLOOM_FILTER false, OVERWRITE_OR_IGNORE false)", err);
   if (!st) st = tl_engine_execute(connection, sql.data, NULL, 0, false, &result, err);
   duckdb_destroy_result(&result);
   tl_buf_deinit(&sql);

@@ -97,6 +97,36 @@ static void merges_move_rows_between_partitions(void **state) {
   FOR_EACH_FACES(merge_moves_body)
 }
 
+/* Columns the rows do not have keep what they hold; a key or a partition cannot be guessed. */
+static void merge_partial_of(table_fixture *t, const char *partition_by) {
+  tl_error why = {0};
+  start_bars(t, partition_by);
+  merge_rows(t, "SELECT symbol, timestamp, 'told' AS note, CASE volume % 50 WHEN 0 THEN 7 ELSE volume END AS volume FROM truth WHERE volume BETWEEN 90 AND 299 "
+                "UNION ALL SELECT 'only new', TIMESTAMPTZ '2025-06-01 00:00:00+00', 'new', 1",
+             "symbol, timestamp");
+  run_sql(t, "UPDATE truth SET note = 'told', volume = CASE volume %% 50 WHEN 0 THEN 7 ELSE volume END WHERE volume BETWEEN 90 AND 299;"
+             "INSERT INTO truth VALUES ('only new', TIMESTAMPTZ '2025-06-01 00:00:00+00', NULL, 1, 'new')");
+  assert_int_equal(t->changed.rows_updated, 210);
+  assert_int_equal(t->changed.rows_inserted, 1);
+  assert_table(t, columns, "FROM truth");
+  merge_rows(t, "SELECT symbol, timestamp FROM truth", "symbol, timestamp"); /* says nothing new */
+  assert_int_equal(t->changed.version, -1);
+  assert_refused(tl_relation_merge(t->relation, &(tl_write){.rows = "SELECT symbol, close FROM truth"}, "symbol, timestamp", &t->changed, &why), TL_EUSAGE, &why, "no column 'timestamp', which is a key");
+}
+static void merge_partial_body(table_fixture *t) { merge_partial_of(t, "symbol,month(timestamp)"); }
+static void merge_partial_plain_body(table_fixture *t) { merge_partial_of(t, NULL); }
+static void merge_partial_partition_body(table_fixture *t) {
+  tl_error why = {0};
+  start_bars(t, "symbol");
+  assert_refused(tl_relation_merge(t->relation, &(tl_write){.rows = "SELECT volume, close FROM truth"}, "volume", &t->changed, &why), TL_EUSAGE, &why, "no column 'symbol', which decides where");
+}
+static void merges_keep_columns_that_are_not_given(void **state) {
+  (void)state;
+  FOR_EACH_FACES(merge_partial_body)
+  FOR_EACH_FACES(merge_partial_plain_body)
+  FOR_EACH_FACES(merge_partial_partition_body)
+}
+
 /* An append may have put a key there twice: a merge leaves one. */
 static void merge_doubled_body(table_fixture *t) {
   table_create(t, "id INTEGER, x INTEGER", NULL, NULL);
@@ -336,6 +366,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(merges_update_and_insert),
     cmocka_unit_test(merges_rewrite_only_files_that_hold_a_key),
+    cmocka_unit_test(merges_keep_columns_that_are_not_given),
     cmocka_unit_test(merges_move_rows_between_partitions),
     cmocka_unit_test(merges_replace_every_row_of_a_key),
     cmocka_unit_test(merges_widen_and_add_columns),

@@ -352,11 +352,31 @@ static void big_writes_are_cut_into_sorted_files(void **state) {
   FOR_EACH_FACES(big_writes_are_cut_body)
 }
 
+/* Readers find both zeros by either: a file holds nothing that says otherwise. */
+static void zeros_body(table_fixture *t) {
+  char sql[400];
+  table_create(t, "a DOUBLE, b DOUBLE", NULL, NULL);
+  append_rows(t, "SELECT CASE WHEN g = 3 THEN 0.0 ELSE g + 1.5 END AS a, CASE WHEN g = 4 THEN CAST('-0.0' AS DOUBLE) ELSE g + 1.5 END AS b FROM range(40) t(g)");
+  snprintf(sql, sizeof sql, "SELECT (count(*) FILTER (WHERE a = CAST('-0.0' AS DOUBLE))) * 10 + count(*) FILTER (WHERE b = 0.0) FROM '%s/**/part-*.parquet'", t->folder);
+  assert_int_equal(one_number(t, sql), 11);
+  snprintf(sql, sizeof sql, "SELECT count(*) FROM '%s/**/part-*.parquet' WHERE a = CAST('-0.0' AS DOUBLE)", t->folder);
+  assert_int_equal(one_number(t, sql), 1);
+  snprintf(sql, sizeof sql, "SELECT count(*) FROM '%s/**/part-*.parquet' WHERE b = 0.0", t->folder);
+  assert_int_equal(one_number(t, sql), 1);
+}
+static void both_zeros_are_found_by_either(void **state) {
+  (void)state;
+  FOR_EACH_FACES(zeros_body)
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test(both_zeros_are_found_by_either),
     cmocka_unit_test(awkward_rows_come_back_and_conditions_prune_soundly),
     cmocka_unit_test(conditions_leave_out_files),
     cmocka_unit_test(values_that_fit_are_taken_and_others_refused_by_name),
+    cmocka_unit_test(times_without_end_are_refused_by_name),
+    cmocka_unit_test(texts_of_times_lose_nothing),
     cmocka_unit_test(columns_are_added_and_widened),
     cmocka_unit_test(partition_values_without_a_path_are_refused),
     cmocka_unit_test(derived_columns_are_filled_and_checked),
@@ -367,5 +387,3 @@ int main(void) {
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
-    cmocka_unit_test(times_without_end_are_refused_by_name),
-    cmocka_unit_test(texts_of_times_lose_nothing),

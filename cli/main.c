@@ -96,7 +96,7 @@ static const cli_command commands[] = {
      "ticklake table schema lake/closes", cli_table_schema},
     {"table history", "List the versions, newest first.", "URI [--limit N] [options]", listing, 1, 1, NULL,
      "ticklake table history lake/closes --limit 10", cli_table_history},
-    {"table restore", "Make the table what it was, as a new version.", "URI --version N | --timestamp TIME [options]", restoring, 1, 1, NULL,
+    {"table restore", "Bring back the rows of a version, as a new one.", "URI --version N | --timestamp TIME [options]", restoring, 1, 1, NULL,
      "ticklake table restore lake/closes --version 3", cli_table_restore},
     {"table optimize", "Pack small files into large ones.", "URI [--where CONDITION] [options]", packing, 1, 1, NULL,
      "ticklake table optimize lake/closes --file-size 256M", cli_table_optimize},

@@ -156,7 +156,8 @@ TL_API tl_status tl_table_delete(tl_table *table, const char *where, tl_table_ch
 TL_API tl_status tl_table_add_columns(tl_table *table, const char *columns, tl_table_change *out, tl_error *err);
 /** properties: "key=value" sets, "key" alone removes; ended by NULL. */
 TL_API tl_status tl_table_set_properties(tl_table *table, const char *const *properties, tl_table_change *out, tl_error *err);
-/** The table as it was, as a new version. One of version and timestamp. */
+/** The rows as they were, as a new version; columns and properties stay today's. One of version and timestamp. A column whose
+ * type was another then is TL_EUSAGE (Iceberg alone reads a narrower one as today's): tl_table_replace puts such rows back. */
 TL_API tl_status tl_table_restore(tl_table *table, const char *version, const char *timestamp, tl_table_change *out, tl_error *err);
 
 /* ---- maintenance ---- */

@@ -105,7 +105,8 @@ tl_status tl_relation_replace_ranges(tl_relation *relation, const tl_write *writ
 tl_status tl_relation_delete(tl_relation *relation, const char *where, tl_changed *out, tl_error *err);
 tl_status tl_relation_add_columns(tl_relation *relation, const char *columns, tl_changed *out, tl_error *err);
 tl_status tl_relation_set_properties(tl_relation *relation, const tl_pair *properties, size_t count, tl_changed *out, tl_error *err);
-/* The table as it was at `at`, as a new version. TL_ENOTFOUND when files it needs are gone, naming one. */
+/* The rows as they were at `at`, as a new version; columns (newer ones are NULL) and properties stay today's. TL_EUSAGE naming the
+ * column when its type was another then; TL_ENOTFOUND when files it needs are gone, naming one. */
 tl_status tl_relation_restore(tl_relation *relation, tl_at at, tl_changed *out, tl_error *err);
 
 /* ---- maintenance ---- */

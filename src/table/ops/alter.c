@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "table/iceberg/types.h"
 #include "table/ops/ops.h"
 
 /* ---- columns and properties ---- */
@@ -148,6 +149,49 @@ static bool same_partitioning(const tl_snapshot *a, const tl_snapshot *b) {
   return same;
 }
 
+static const tl_field *then_field(const tl_snapshot *then, const tl_field *field, bool by_id) {
+  for (size_t i = 0; i < then->fields.count; i++)
+    if (by_id ? then->fields.items[i].id == field->id : !strcmp(then->fields.items[i].name, field->name)) return &then->fields.items[i];
+  return NULL;
+}
+
+static tl_status type_changed(const tl_snapshot *then, const tl_field *was, const tl_field *is, tl_error *err) {
+  tl_buf old = {0}, now = {0};
+  const char *format = then->format->name;
+  tl_status st = tl_field_sql_type(was, &old, err);
+  if (!st) st = tl_field_sql_type(is, &now, err);
+  if (!st)
+    st = tl_fail(err, TL_EUSAGE, "cannot restore: column '%s' was %s then and is %s now, which the old files are not; put its rows back instead: "
+                 "ticklake table replace URI --where true --from \"from %s('URI', %s => %lld)\"", is->name, old.data, now.data, format,
+                 strcmp(format, "delta") ? "snapshot" : "version", (long long)then->version);
+  tl_buf_deinit(&old);
+  tl_buf_deinit(&now);
+  return st;
+}
+
+/* A restore brings files back, not columns: today's must be able to read them. Iceberg reads a narrower type as the wider one,
+ * and knows columns by id; Delta, without column mapping and type widening, does and has neither. */
+static tl_status check_columns(const tl_relation *relation, const tl_snapshot *then, const tl_snapshot *now, tl_error *err) {
+  bool iceberg = relation->face_count == 1 && !strcmp(now->format->name, "iceberg");
+  size_t found = 0;
+  for (size_t i = 0; i < now->fields.count; i++) {
+    const tl_field *is = &now->fields.items[i], *was = then_field(then, is, iceberg);
+    bool list = is->type == TL_FIELD_LIST;
+    found += was != NULL;
+    if (!is->nullable && (!was || was->nullable)) return tl_fail(err, TL_EUSAGE, "cannot restore: column '%s' is NOT NULL now, and had NULLs then", is->name);
+    if (!was) continue;
+    bool same = was->type == is->type && (!list || was->element == is->element) &&
+                ((list ? is->element : is->type) != TL_FIELD_DECIMAL || (was->precision == is->precision && was->scale == is->scale));
+    if (!same && !(iceberg && tl_iceberg_promotes(was, is))) return type_changed(then, was, is, err);
+  }
+  for (size_t i = 0; i < then->fields.count && found < then->fields.count; i++) {
+    const tl_field *was = &then->fields.items[i];
+    if (!then_field(now, was, iceberg))
+      return tl_fail(err, TL_EUSAGE, "cannot restore: the table has no column '%s' any more; add it again, and put the rows back with ticklake table replace", was->name);
+  }
+  return TL_OK;
+}
+
 static tl_status restore(tl_relation *relation, const void *argument, tl_changed *changed, tl_error *err) {
   const tl_at *at = argument;
   tl_face *face = &relation->faces[0];
@@ -158,6 +202,7 @@ static tl_status restore(tl_relation *relation, const void *argument, tl_changed
   tl_status st = tl_relation_may_write(relation, err);
   if (!st) st = face->format->load(face->log, *at, &then, err);
   if (!st && !same_partitioning(then, face->snapshot)) st = tl_fail(err, TL_EUSAGE, "cannot restore: the table was partitioned differently then");
+  if (!st) st = check_columns(relation, then, face->snapshot, err);
   if (!st && (!(adds = tl_calloc(then->file_count + 1, sizeof *adds)) || !(removes = tl_calloc(face->snapshot->file_count + 1, sizeof *removes))))
     st = tl_fail(err, TL_ENOMEM, "cannot plan a restore");
   if (!st) st = restore_edit(relation, then, adds, removes, changed, err);

@@ -56,6 +56,7 @@ struct tl_relation {
   tl_fetched *fetched;         /* by path */
   size_t fetched_count, fetched_capacity;
   uint64_t serial;             /* of names below temp */
+  bool scanned;                /* a verb put files of a snapshot into a statement */
 };
 
 tl_status tl_relation_add_face(tl_relation *relation, const tl_format *format, tl_error *err);
@@ -96,6 +97,9 @@ tl_status tl_picks_all(const tl_snapshot *snapshot, tl_picks *out, tl_error *err
 tl_status tl_ops_prune(tl_relation *relation, const tl_snapshot *snapshot, const char *where, tl_picks *out, tl_error *err);
 /* (SELECT columns[, "tl#file", "tl#row"] FROM files) of a snapshot; row: its number in the file. Fetches what lies on S3. */
 tl_status tl_ops_scan(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, bool with_file, tl_sql *out);
+/* A verb's statement failed: when a file of the newest snapshot cannot be read by itself, TL_ECORRUPT names it; else st. Reads what
+ * of the table lies here, unless the failure is one of words or nothing was scanned. */
+tl_status tl_ops_name_unreadable(tl_relation *relation, tl_status st, tl_error *err);
 /* Where a file can be read by DuckDB; appended. */
 tl_status tl_ops_local_path(tl_relation *relation, const char *path, tl_buf *out, tl_error *err);
 

@@ -15,6 +15,8 @@
 #include "base/pool.h"
 #include "table/ops/ops.h"
 
+#define UNREADABLE "data file '%s' of the table cannot be read: %s; `ticklake table verify` says more"
+
 /* ---- where a file can be read ---- */
 
 static bool has_scheme(const char *path) { return strstr(path, "://") || !strncmp(path, "file:", 5); }
@@ -76,6 +78,7 @@ typedef struct fetch_job {
 static void fetch(void *argument) {
   fetch_job *job = argument;
   job->st = tl_store_fetch(job->store, job->path, job->local, &job->err);
+  if (job->st == TL_ENOTFOUND) job->st = tl_fail(&job->err, TL_ECORRUPT, UNREADABLE, job->path, "it is gone");
 }
 
 enum { FETCHERS = 8 };
@@ -221,6 +224,7 @@ static tl_status check_readable(const tl_snapshot *snapshot, tl_error *err) {
 }
 
 tl_status tl_ops_scan(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, bool with_file, tl_sql *out) {
+  relation->scanned = true;
   if (!out->st) out->st = check_readable(snapshot, out->err);
   if (!out->st) out->st = fetch_files(relation, snapshot, files, out->err);
   if (out->st) return out->st;
@@ -244,6 +248,39 @@ tl_status tl_ops_scan(tl_relation *relation, const tl_snapshot *snapshot, const 
   if (join) add_values(out, snapshot, files);
   tl_sql_add(out, ")");
   return out->st;
+}
+
+/* ---- files that cannot be read ---- */
+
+/* All of one file, by itself. */
+static tl_status read_file(tl_relation *relation, size_t file, const char *local, tl_error *err) {
+  tl_io_info info;
+  tl_sql sql = {.err = err};
+  tl_status st = tl_io_stat(local, &info, err);
+  if (st == TL_ENOTFOUND) return tl_fail(err, st, "it is gone");
+  tl_sql_add(&sql, "SELECT max(hash(t)) FROM ");
+  if (!st) st = tl_ops_scan(relation, relation->faces[0].snapshot, &(tl_picks){&file, 1}, false, &sql);
+  tl_sql_add(&sql, " t");
+  if (!st) st = tl_sql_run(&sql, relation->link);
+  tl_sql_deinit(&sql);
+  return st;
+}
+
+tl_status tl_ops_name_unreadable(tl_relation *relation, tl_status st, tl_error *err) {
+  static const char *const of_words[] = {"Parser Error", "Binder Error", "Catalog Error"}; /* said before any file was read */
+  const tl_snapshot *snapshot = relation->faces[0].snapshot;
+  if (st != TL_ESQL || !err || !relation->scanned) return st;
+  for (size_t i = 0; i < sizeof of_words / sizeof *of_words; i++)
+    if (!strncmp(err->message, of_words[i], strlen(of_words[i]))) return st;
+  for (size_t i = 0; i < snapshot->file_count; i++) {
+    tl_error why = {0};
+    tl_buf local = {0};
+    tl_status read = TL_OK;
+    if (!tl_ops_local_path(relation, snapshot->files[i].path, &local, NULL)) read = read_file(relation, i, local.data, &why); /* else it was not fetched */
+    tl_buf_deinit(&local);
+    if (read && read != TL_ENOMEM) return tl_fail(err, TL_ECORRUPT, UNREADABLE, snapshot->files[i].path, why.message);
+  }
+  return st;
 }
 
 /* ---- what users read ---- */

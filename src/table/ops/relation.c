@@ -289,6 +289,64 @@ static tl_status check_absent(tl_relation *relation, tl_error *err) {
   return st;
 }
 
+/* What a vacuum of the new table would take for its own, or for garbage: files that are there, other tables, a lake. Logs of the
+ * table itself are check_absent's. */
+typedef struct strange {
+  char key[200];
+  bool lake;
+} strange;
+
+static int see_file(void *to, const char *key, const tl_store_info *info) {
+  strange *s = to;
+  (void)info;
+  s->lake = !strncmp(key, "_ticklake/", 10);
+  if (!s->lake && (key[0] == '_' || key[0] == '.' || !strncmp(key, "metadata/", 9))) return 0;
+  snprintf(s->key, sizeof s->key, "%s", key);
+  return 1;
+}
+
+static bool holds_metadata(const char *folder) { /* metadata/v7.metadata.json */
+  static const char ending[] = ".metadata.json";
+  bool found = false;
+  tl_io_names names = {0};
+  char *metadata = tl_io_join(folder, "metadata");
+  if (metadata && !tl_io_list(metadata, &names, NULL))
+    for (size_t i = 0; i < names.count; i++) {
+      size_t len = strlen(names.names[i]);
+      found |= len > sizeof ending && !strcmp(names.names[i] + len - (sizeof ending - 1), ending);
+    }
+  tl_io_names_deinit(&names);
+  tl_free(metadata);
+  return found;
+}
+
+static bool holds_table(const char *folder) {
+  tl_io_info info;
+  char *delta = tl_io_join(folder, "_delta_log");
+  bool found = delta && !tl_io_stat(delta, &info, NULL) && info.is_dir;
+  tl_free(delta);
+  return found || holds_metadata(folder);
+}
+
+/* A new table must not lie where it and another would delete each other's files. */
+static tl_status check_place(tl_relation *relation, tl_error *err) {
+  const char *uri = tl_store_uri(relation->store), *local = tl_store_local(relation->store);
+  strange s = {0};
+  tl_status st = tl_store_list(relation->store, "", NULL, false, see_file, &s, err);
+  if (st) return st == TL_ENOTFOUND ? TL_OK : st;
+  if (s.lake) return tl_fail(err, TL_EUSAGE, "'%s' is a lake (it has '%s'): make the table in a folder of its own", uri, s.key);
+  if (s.key[0])
+    return tl_fail(err, TL_EUSAGE, "'%s' holds files already ('%s'), which a vacuum of the new table would delete: make it in an empty folder and append them to it", uri, s.key);
+  char *above = local ? tl_strdup(local) : NULL;
+  if (local && !above) return tl_fail(err, TL_ENOMEM, "cannot create '%s'", uri);
+  for (char *slash = NULL; !st && above && (slash = strrchr(above, '/')) && slash > above;) {
+    *slash = 0;
+    if (holds_table(above)) st = tl_fail(err, TL_EUSAGE, "'%s' lies in the folder of the table '%s', whose vacuum would delete its files: make it elsewhere", uri, above);
+  }
+  tl_free(above);
+  return st;
+}
+
 tl_status tl_relation_create_table(const char *uri, const tl_relation_options *options, const tl_relation_create *create,
                                    tl_relation **out, tl_error *err) {
   tl_relation *relation = NULL;
@@ -300,7 +358,13 @@ tl_status tl_relation_create_table(const char *uri, const tl_relation_options *o
   if (!st) st = open_base(uri, options, &relation, err);
   if (st) return st;
   st = make_plan(relation, create, delta, delta && iceberg, &p, err);
+  tl_error strange_place = {0}; /* looked at first: files of a table that another process is making come after its log */
+  tl_status place = st || relation->rest ? TL_OK : check_place(relation, &strange_place);
   if (!st) st = check_absent(relation, err);
+  if (!st && place) {
+    if (err) *err = strange_place;
+    st = place;
+  }
   const tl_format *format = tl_format_find(delta ? "delta" : "iceberg");
   if (!st && !format) st = tl_fail(err, TL_EINTERNAL, "this build has no format '%s'", delta ? "delta" : "iceberg");
   if (!st) st = tl_relation_add_face(relation, format, err);

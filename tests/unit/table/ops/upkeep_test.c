@@ -104,6 +104,46 @@ static void a_table_around_another_is_not_vacuumed(void **state) {
   }
 }
 
+/* ---- where a table may be made ---- */
+
+static tl_status create_at(table_fixture *t, const char *below, tl_error *why) {
+  char uri[200];
+  tl_relation *made = NULL;
+  tl_relation_options options = table_options(t);
+  tl_relation_create create = {.faces = t->faces, .columns = "id INTEGER"};
+  snprintf(uri, sizeof uri, "%s%s", t->folder, below);
+  tl_status st = tl_relation_create_table(uri, &options, &create, &made, why);
+  tl_relation_close(made);
+  return st;
+}
+
+static void place_body(table_fixture *t) {
+  static const struct { const char *there, *table, *words; } places[] = {
+    {"_ticklake/ledger.sqlite", "", "is a lake"},
+    {"old/2024.parquet", "/old", "holds files already ('2024.parquet')"},
+    {"notes.txt", "", "holds files already ('notes.txt')"},
+    {"inner/_delta_log/00000000000000000000.json", "", "holds files already ('inner/"},
+    {"_delta_log/00000000000000000000.json", "/a/b", "in the folder of the table"},
+    {"a/metadata/v3.metadata.json", "/a/b", "in the folder of the table"},
+    {"a/metadata/00003-f00d.metadata.json", "/a/b", "in the folder of the table"}};
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    tl_error why = {0};
+    assert_int_equal(shell("cd '%s' && mkdir -p $(dirname %s) && touch %s && mkdir -p a", t->folder, places[i].there, places[i].there), 0);
+    assert_refused(create_at(t, places[i].table, &why), TL_EUSAGE, &why, places[i].words);
+    assert_int_equal(shell("cd '%s' && rm -r %.*s", t->folder, (int)strcspn(places[i].there, "/"), places[i].there), 0);
+  }
+  assert_int_equal(shell("cd '%s' && mkdir -p _own empty/folder a/_ticklake metadata && touch _own/x .hidden a/_ticklake/ledger", t->folder), 0);
+  tl_error why = {0};
+  assert_int_equal(create_at(t, "/a/closes", &why), TL_OK); /* in a lake, not of it */
+  assert_refused(create_at(t, "/a/closes", &why), TL_ECONFLICT, &why, "already");
+  assert_int_equal(shell("rm -r '%s/a'", t->folder), 0);
+  assert_int_equal(create_at(t, "", &why), TL_OK); /* what a vacuum leaves alone may be there */
+}
+static void a_table_is_made_where_it_harms_nothing(void **state) {
+  (void)state;
+  FOR_EACH_FACES(place_body)
+}
+
 /* ---- restore ---- */
 
 /* Files from before a widening: a Delta table has no word for them; Iceberg reads them as the wider type. */
@@ -371,6 +411,7 @@ int main(void) {
     cmocka_unit_test(a_longer_retention_of_the_table_itself_counts),
     cmocka_unit_test(files_that_other_tables_may_share_stay),
     cmocka_unit_test(a_table_around_another_is_not_vacuumed),
+    cmocka_unit_test(a_table_is_made_where_it_harms_nothing),
     cmocka_unit_test(a_restore_over_a_changed_type_is_refused_where_files_would_lie),
     cmocka_unit_test(verify_names_what_is_wrong),
     cmocka_unit_test(a_verb_is_planned_again_on_what_others_committed),

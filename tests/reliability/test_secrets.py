@@ -175,8 +175,12 @@ def test_no_core_and_no_look_inside(home):
             # The kernel gives /proc files of a process that is not dumpable to root.
             owner = os.stat(f"/proc/{child.pid}/environ").st_uid
             assert owner == 0 and os.stat(f"/proc/{child.pid}").st_uid != (0 if not as_user else -1), owner
-            with open(f"/proc/{child.pid}/smaps") as file:
-                assert any(line.startswith("VmFlags:") and " dd " in line for line in file), "no page is kept off core dumps"
+            if as_user:
+                with open(f"/proc/{child.pid}/smaps") as file:
+                    assert any(line.startswith("VmFlags:") and " dd " in line for line in file), "no page is kept off core dumps"
+            else:  # not even its own user may look
+                with pytest.raises(PermissionError):
+                    open(f"/proc/{child.pid}/smaps").read()
         finally:
             child.send_signal(signal.SIGABRT)
             out, err = child.communicate(timeout=20)

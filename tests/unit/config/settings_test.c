@@ -21,6 +21,7 @@
 static char folder[] = "/tmp/tl-settings-XXXXXX";
 
 static void write_file(const char *path, const char *text, mode_t mode) {
+  unlink(path); /* the one before may have been read-only */
   FILE *file = fopen(path, "w");
   assert_non_null(file);
   fputs(text, file);

@@ -36,11 +36,12 @@ tl_status tl_link_numbers(tl_link *link, const char *sql, int64_t *out, size_t c
   return tl_engine_numbers_on(link->connection, sql, NULL, 0, out, count, err);
 }
 
-bool tl_link_binds(tl_link *link, const char *sql) {
+tl_status tl_link_check(tl_link *link, const char *sql, tl_error *err) {
   duckdb_prepared_statement statement = NULL;
-  bool binds = duckdb_prepare(link->connection, sql, &statement) == DuckDBSuccess;
+  tl_status st = TL_OK;
+  if (duckdb_prepare(link->connection, sql, &statement) != DuckDBSuccess) st = tl_engine_fail(err, duckdb_prepare_error(statement));
   duckdb_destroy_prepare(&statement);
-  return binds;
+  return st;
 }
 
 /* ---- text ---- */

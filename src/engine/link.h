@@ -12,7 +12,7 @@ void tl_link_close(tl_link *link); /* NULL is fine */
 
 tl_status tl_link_run(tl_link *link, const char *sql, tl_error *err);
 tl_status tl_link_numbers(tl_link *link, const char *sql, int64_t *out, size_t count, tl_error *err); /* as tl_engine_numbers */
-bool tl_link_binds(tl_link *link, const char *sql); /* would the statement run, as far as its names and types say? */
+tl_status tl_link_check(tl_link *link, const char *sql, tl_error *err); /* would the statement run, as far as its names and types say? */
 
 typedef struct tl_cell { /* NULL: text is NULL. A view for the call */
   const char *text;

@@ -112,7 +112,7 @@ tl_status tl_ops_fields_of_query(tl_link *link, const char *query, tl_fields *ou
   tl_sql_add(&sql, "SELECT column_name, column_type, 'YES' FROM (DESCRIBE SELECT * FROM ");
   add_query(&sql, query);
   tl_sql_add(&sql, ")");
-  tl_status st = tl_sql_rows(&sql, link, take_column, out);
+  tl_status st = tl_ops_wording(tl_sql_rows(&sql, link, take_column, out), err);
   tl_sql_deinit(&sql);
   if (st) tl_fields_deinit(out);
   return st;
@@ -439,7 +439,7 @@ tl_status tl_stage_select(tl_work *work, const tl_write *write, bool texts, tl_s
   tl_sql_add(&sql, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ");
   add_query(&sql, write->rows);
   tl_sql_add(&sql, ")");
-  tl_status st = tl_sql_rows(&sql, work->relation->link, take_given, &rows);
+  tl_status st = tl_ops_wording(tl_sql_rows(&sql, work->relation->link, take_given, &rows), err);
   tl_sql_deinit(&sql);
   if (!st) st = match_columns(work, write, &rows, err);
   if (!st) st = note_absent(work, &rows, err);

@@ -27,6 +27,7 @@ void tl_sql_type(tl_sql *sql, const tl_field *field);
 tl_status tl_sql_run(tl_sql *sql, tl_link *link);             /* runs what is there and begins anew */
 tl_status tl_sql_numbers(tl_sql *sql, tl_link *link, int64_t *out, size_t count);
 tl_status tl_sql_rows(tl_sql *sql, tl_link *link, tl_link_row each, void *to);
+tl_status tl_sql_check(tl_sql *sql, tl_link *link); /* TL_EUSAGE when it could not run as worded, for what holds the caller's words; begins anew */
 void tl_sql_deinit(tl_sql *sql);
 
 /* ---- the relation ---- */
@@ -243,6 +244,9 @@ tl_status tl_ops_file_stats(const tl_fields *fields, const tl_copied *copied, tl
 void tl_ops_remove_folder(const char *folder); /* with all that is in it; what cannot be removed stays */
 /* A failure of DuckDB that is a refusal of ours (error('column ...')) becomes TL_EUSAGE. */
 tl_status tl_ops_refusal(tl_status st, tl_error *err);
+/* So does one of the caller's words (tl_ops_is_wording): no SQL, or names that are not there. */
+tl_status tl_ops_wording(tl_status st, tl_error *err);
+bool tl_ops_is_wording(const tl_error *err);
 
 /* ---- faces ---- */
 

@@ -72,6 +72,24 @@ tl_status tl_sql_rows(tl_sql *sql, tl_link *link, tl_link_row each, void *to) {
   return without_statement(st, sql->err);
 }
 
+tl_status tl_sql_check(tl_sql *sql, tl_link *link) {
+  tl_status st = sql->st ? sql->st : without_statement(tl_link_check(link, sql->buf.data, sql->err), sql->err);
+  tl_buf_clear(&sql->buf);
+  if (st == TL_ESQL && sql->err) sql->err->status = TL_EUSAGE;
+  return st == TL_ESQL ? TL_EUSAGE : st;
+}
+
+bool tl_ops_is_wording(const tl_error *err) {
+  static const char *const kinds[] = {"Parser Error", "Binder Error", "Catalog Error"};
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    if (!strncmp(err->message, kinds[i], strlen(kinds[i]))) return true;
+  return false;
+}
+
+tl_status tl_ops_wording(tl_status st, tl_error *err) {
+  return st == TL_ESQL && err && tl_ops_is_wording(err) ? (err->status = TL_EUSAGE) : st;
+}
+
 tl_status tl_ops_refusal(tl_status st, tl_error *err) {
   static const char refusal[] = "Invalid Input Error: column '";
   if (st != TL_ESQL || !err) return st;

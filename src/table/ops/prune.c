@@ -438,7 +438,7 @@ bool tl_ops_partition_only(tl_relation *relation, const tl_snapshot *snapshot, c
   tl_sql_add(&sql, "SELECT 1 FROM (SELECT 1 AS \"tl#none\"");
   typed_columns(&sql, snapshot, true);
   tl_sql_addf(&sql, ") WHERE (%s\n)", where);
-  bool binds = !sql.st && tl_link_binds(relation->link, sql.buf.data);
+  bool binds = tl_sql_check(&sql, relation->link) == TL_OK;
   tl_sql_deinit(&sql);
   return binds;
 }
@@ -542,13 +542,24 @@ static tl_status each_part(tl_relation *relation, const tl_snapshot *snapshot, c
   return st;
 }
 
+/* A condition that says nothing of this table is refused, whatever files there are. */
+static tl_status check_condition(tl_relation *relation, const tl_snapshot *snapshot, const char *where, tl_error *err) {
+  tl_sql sql = {.err = err};
+  tl_sql_add(&sql, "SELECT 1 FROM ");
+  tl_ops_scan(relation, snapshot, &(tl_picks){0}, true, &sql);
+  tl_sql_addf(&sql, " WHERE (%s\n)", where);
+  tl_status st = tl_sql_check(&sql, relation->link);
+  tl_sql_deinit(&sql);
+  return st;
+}
+
 tl_status tl_ops_prune(tl_relation *relation, const tl_snapshot *snapshot, const char *where, tl_picks *out, tl_error *err) {
   tokens list = {0};
   simples parts = {0};
   tl_buf partitions = {0};
   *out = (tl_picks){0};
-  tl_status st = TL_OK;
-  if (where && read_tokens(where, &list)) st = each_part(relation, snapshot, &list, &partitions, &parts, err);
+  tl_status st = where ? check_condition(relation, snapshot, where, err) : TL_OK;
+  if (!st && where && read_tokens(where, &list)) st = each_part(relation, snapshot, &list, &partitions, &parts, err);
   if (!st && partitions.len) st = tl_ops_partition_picks(relation, snapshot, partitions.data, out, err);
   else if (!st) st = tl_picks_all(snapshot, out, err);
   if (!st && parts.count) st = keep_files(snapshot, &parts, out, err);

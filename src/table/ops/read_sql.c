@@ -224,7 +224,6 @@ static tl_status check_readable(const tl_snapshot *snapshot, tl_error *err) {
 }
 
 tl_status tl_ops_scan(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, bool with_file, tl_sql *out) {
-  relation->scanned = true;
   if (!out->st) out->st = check_readable(snapshot, out->err);
   if (!out->st) out->st = fetch_files(relation, snapshot, files, out->err);
   if (out->st) return out->st;
@@ -233,6 +232,7 @@ tl_status tl_ops_scan(tl_relation *relation, const tl_snapshot *snapshot, const 
     return out->st;
   }
   bool join = needs_join(snapshot, files, with_file);
+  relation->scanned = true;
   tl_sql_add(out, "(SELECT ");
   for (size_t i = 0; i < snapshot->fields.count; i++) {
     if (i) tl_sql_add(out, ", ");
@@ -267,11 +267,8 @@ static tl_status read_file(tl_relation *relation, size_t file, const char *local
 }
 
 tl_status tl_ops_name_unreadable(tl_relation *relation, tl_status st, tl_error *err) {
-  static const char *const of_words[] = {"Parser Error", "Binder Error", "Catalog Error"}; /* said before any file was read */
   const tl_snapshot *snapshot = relation->faces[0].snapshot;
-  if (st != TL_ESQL || !err || !relation->scanned) return st;
-  for (size_t i = 0; i < sizeof of_words / sizeof *of_words; i++)
-    if (!strncmp(err->message, of_words[i], strlen(of_words[i]))) return st;
+  if (st != TL_ESQL || !err || !relation->scanned || tl_ops_is_wording(err)) return st;
   for (size_t i = 0; i < snapshot->file_count; i++) {
     tl_error why = {0};
     tl_buf local = {0};

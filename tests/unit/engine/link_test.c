@@ -50,10 +50,12 @@ static void temporary_tables_live_as_long_as_the_link(void **state) {
   assert_int_equal(tl_link_run(link_open, "CREATE TEMP TABLE t AS SELECT range AS x FROM range(5000)", NULL), TL_OK);
   assert_int_equal(tl_link_numbers(link_open, "SELECT count(*), max(x) FROM t", out, 2, NULL), TL_OK);
   assert_true(out[0] == 5000 && out[1] == 4999);
-  assert_true(tl_link_binds(link_open, "SELECT x FROM t"));
-  assert_false(tl_link_binds(link_open, "SELECT y FROM t"));
+  tl_error err = {0};
+  assert_int_equal(tl_link_check(link_open, "SELECT x FROM t", NULL), TL_OK);
+  assert_int_equal(tl_link_check(link_open, "SELECT y FROM t", &err), TL_ESQL);
+  assert_non_null(strstr(err.message, "\"y\" not found"));
   assert_int_equal(tl_link_open(engine, &other, NULL), TL_OK);
-  assert_false(tl_link_binds(other, "SELECT x FROM t"));
+  assert_int_equal(tl_link_check(other, "SELECT x FROM t", NULL), TL_ESQL);
   tl_link_close(other);
 }
 

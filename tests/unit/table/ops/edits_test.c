@@ -206,7 +206,7 @@ static void delete_body(table_fixture *t) {
     assert_int_equal(t->changed.version, -1);
   }
   assert_refused(tl_relation_delete(t->relation, "", &t->changed, &why), TL_EUSAGE, &why, "condition");
-  assert_refused(tl_relation_delete(t->relation, "nosuch = 1", &t->changed, &why), TL_ESQL, &why, "nosuch");
+  assert_refused(tl_relation_delete(t->relation, "nosuch = 1", &t->changed, &why), TL_EUSAGE, &why, "nosuch");
   MUST(tl_relation_delete(t->relation, "true", &t->changed, err));
   assert_table(t, columns, "FROM truth WHERE false");
   append_rows(t, "FROM truth");

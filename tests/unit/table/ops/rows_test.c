@@ -143,7 +143,7 @@ static void types_body(table_fixture *t) {
     {"SELECT 1 AS id, 2 AS ID_", "no column 'ID_'"},
   };
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) assert_refused(try_append(t, refused[i].rows, &err), TL_EUSAGE, &err, refused[i].words);
-  assert_refused(try_append(t, "SELECT 1 AS id WHERE nosuch", &err), TL_ESQL, &err, "nosuch");
+  assert_refused(try_append(t, "SELECT 1 AS id WHERE nosuch", &err), TL_EUSAGE, &err, "nosuch");
   assert_null(strstr(err.message, "LINE")); /* that would be of a statement the caller never saw */
   append_rows(t, "SELECT 1 AS id WHERE false");
   assert_int_equal(t->changed.version, -1);

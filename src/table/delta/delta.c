@@ -71,6 +71,7 @@ static tl_status make_metadata(const tl_create *create, const tl_fields *fields,
   tl_status st = tl_delta_schema_write(fields, NULL, &schema, err);
   if (!st) out->schema = tl_buf_take(&schema);
   tl_buf_deinit(&schema);
+  if (!st) st = tl_delta_check_properties(create->properties, create->property_count, err);
   for (size_t i = 0; !st && i < create->property_count; i++)
     st = tl_delta_pairs_set(&out->configuration, tl_text_from(create->properties[i].key),
                             create->properties[i].value ? tl_text_from(create->properties[i].value) : (tl_text){0}, err);

@@ -122,6 +122,8 @@ tl_status tl_delta_partitioning_write(const tl_partitioning *partitioning, const
 tl_status tl_delta_protocol_for(const tl_fields *fields, tl_delta_protocol *out, tl_error *err); /* what a new table declares */
 tl_status tl_delta_check_readable(const tl_delta_protocol *protocol, const tl_delta_metadata *metadata, tl_error *err);
 /* Why we must not write the table, on the heap; NULL: we may. */
+/* Values of the properties we act on, as a user sets them: TL_EUSAGE by name, where a log's own would count as not set. */
+tl_status tl_delta_check_properties(const tl_pair *properties, size_t count, tl_error *err);
 tl_status tl_delta_unwritable(const tl_delta_protocol *protocol, const tl_delta_metadata *metadata, const tl_fields *fields, char **why, tl_error *err);
 
 /* add.path <-> store key. A file elsewhere keeps its URI, decoded. base: tl_store_uri. */

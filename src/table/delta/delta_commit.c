@@ -160,6 +160,7 @@ static tl_status new_metadata(const tl_snapshot *base, const tl_edit *edit, tl_d
     }
     tl_buf_deinit(&schema);
   }
+  if (!st) st = tl_delta_check_properties(edit->properties, edit->property_count, err);
   for (size_t i = 0; !st && i < edit->property_count; i++)
     st = tl_delta_pairs_set(&out->configuration, tl_text_from(edit->properties[i].key),
                             edit->properties[i].value ? tl_text_from(edit->properties[i].value) : (tl_text){0}, err);

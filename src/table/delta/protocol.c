@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "market/number.h"
 #include "table/delta/delta.h"
 
 /* Readers need nothing for these: an instant without a zone is a Parquet type; the other watches over vacuum. */
@@ -52,6 +53,26 @@ tl_status tl_delta_protocol_for(const tl_fields *fields, tl_delta_protocol *out,
   for (size_t i = 0; !st && ntz && i < 3; i++) st = tl_delta_names_add(&out->writer_features, tl_text_from(features[i]), err);
   if (st) tl_delta_protocol_deinit(out);
   return st;
+}
+
+tl_status tl_delta_check_properties(const tl_pair *properties, size_t count, tl_error *err) {
+  static const struct { const char *key; enum { WHOLE, SPAN, TRUTH } kind; int64_t least; const char *words; } known[] = {
+    {"delta.checkpointInterval", WHOLE, 1, "a whole number from 1 on"}, {"delta.dataSkippingNumIndexedCols", WHOLE, -1, "a whole number, or -1"},
+    {"delta.deletedFileRetentionDuration", SPAN, 0, "a time such as 'interval 30 days'"},
+    {"delta.logRetentionDuration", SPAN, 0, "a time such as 'interval 30 days'"}, {"delta.appendOnly", TRUTH, 0, "true or false"}};
+  for (size_t i = 0; i < count; i++)
+    for (size_t k = 0; properties[i].value && k < sizeof known / sizeof known[0]; k++) {
+      const char *value = properties[i].value;
+      int64_t number = -1;
+      if (strcmp(properties[i].key, known[k].key) != 0) continue;
+      tl_pair pair = properties[i];
+      const tl_delta_metadata one = {.configuration = {.items = &pair, .count = 1}};
+      bool fits = known[k].kind == WHOLE  ? tl_number_i64(value, strlen(value), &number) == TL_NUMBER_OK && number >= known[k].least
+                  : known[k].kind == SPAN ? tl_delta_interval_ms(&one, known[k].key, -1) >= 0
+                                          : !strcasecmp(value, "true") || !strcasecmp(value, "false");
+      if (!fits) return tl_fail(err, TL_EUSAGE, "property '%s' is %s, not '%.100s'", known[k].key, known[k].words, value);
+    }
+  return TL_OK;
 }
 
 static bool metadata_has(const tl_field *field, const char *key) { /* a key, by its text with quotes: keys come escaped by us */

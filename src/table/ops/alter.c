@@ -59,16 +59,23 @@ typedef struct property_request {
   size_t count;
 } property_request;
 
+static bool changes(const tl_snapshot *snapshot, const tl_pair *pair) {
+  const char *has = tl_snapshot_property(snapshot, pair->key);
+  return has && pair->value ? strcmp(has, pair->value) != 0 : has != pair->value;
+}
+
 static tl_status set_properties(tl_relation *relation, const void *argument, tl_changed *changed, tl_error *err) {
   const property_request *request = argument;
   tl_work work = {0};
   tl_sql order = {.err = err};
   tl_buf json = {0};
+  size_t different = 0;
   tl_status st = tl_work_begin(&work, relation, NULL, changed, err);
   for (size_t i = 0; !st && i < request->count; i++) {
     const tl_pair *pair = &request->pairs[i];
     if (tl_ops_own_property(pair->key)) st = tl_fail(err, TL_EUSAGE, "property '%s' says how the table is made and cannot be set", pair->key);
     else if (!strcmp(pair->key, "ticklake.sort") && pair->value) st = tl_ops_order(pair->value, &work.fields, true, &order, err);
+    if (!st) different += changes(work.snapshot, pair);
     if (!st) st = tl_buf_appends(&json, i ? "," : "{", err);
     if (!st) st = tl_buf_append_json(&json, pair->key, strlen(pair->key), err);
     if (!st) st = tl_buf_appends(&json, ":", err);
@@ -77,7 +84,7 @@ static tl_status set_properties(tl_relation *relation, const void *argument, tl_
   if (!st) st = tl_buf_appends(&json, request->count ? "}" : "{}", err);
   tl_pair parameters[] = {{(char *)(uintptr_t) "properties", json.data}};
   tl_commit commit = {.operation = "SET TBLPROPERTIES", .parameters = parameters, .parameter_count = 1, .reads = TL_READS_NOTHING,
-                      .properties = request->pairs, .property_count = request->count};
+                      .properties = request->pairs, .property_count = different ? request->count : 0};
   if (!st) st = tl_work_commit(&work, &commit, err);
   tl_sql_deinit(&order);
   tl_buf_deinit(&json);

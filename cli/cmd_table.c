@@ -134,6 +134,7 @@ static int show_version(void *to, const tl_table_version *v) {
 int cli_table_history(cli_args *args, const char *line) {
   (void)line;
   past p = {.show = show_of(args), .width = 8};
+  p.show.header = "version,sequence,timestamp,operation,current,parent,engine,parameters,metrics";
   tl_table *table = NULL;
   tl_error err = {0};
   tl_table_info info = {.size = sizeof info};
@@ -150,9 +151,12 @@ int cli_table_history(cli_args *args, const char *line) {
 
 /* ---- verbs that write ---- */
 
+/* An Iceberg table without a snapshot has no version, but a sequence. */
+static bool did_nothing(const tl_table_change *c) { return c->version < 0 && c->sequence <= 0; }
+
 static void show_change(cli_show *show, const tl_table_change *c) {
   cli_cell cells[] = {version_cell(c->version),
-                      c->version < 0 ? cli_text("sequence", NULL) : cli_int("sequence", c->sequence),
+                      did_nothing(c) ? cli_text("sequence", NULL) : cli_int("sequence", c->sequence),
                       cli_int("rows_inserted", c->rows_inserted), cli_int("rows_updated", c->rows_updated), cli_int("rows_deleted", c->rows_deleted),
                       cli_int("rows_copied", c->rows_copied), cli_int("files_added", c->files_added), cli_int("files_removed", c->files_removed),
                       cli_int("bytes_added", c->bytes_added), cli_int("bytes_removed", c->bytes_removed), cli_int("attempts", c->attempts),
@@ -177,7 +181,7 @@ static int run_change(const cli_args *args, change_call call) {
   tl_status st = call(table, args, &change, &err);
   tl_table_close(table);
   if (st) return cli_fail(st, &err);
-  if ((change.already || change.version < 0) && !args->quiet) fprintf(stderr, "%s\n", words_of_nothing(&change));
+  if ((change.already || did_nothing(&change)) && !args->quiet) fprintf(stderr, "%s\n", words_of_nothing(&change));
   show_change(&show, &change);
   return 0;
 }
@@ -342,6 +346,7 @@ int cli_table_vacuum(cli_args *args, const char *line) {
   (void)line;
   cli_show show = show_of(args);
   show.list = args->table.dry_run ? "would_delete" : "deleted";
+  show.header = "bytes,path";
   int64_t retain_ms = args->table.retain_ns / 1000000; /* 0: the default; what is given and less than 1 ms keeps nothing */
   tl_table_vacuum_options options = {.size = sizeof options, .retain_ms = args->table.retain_ns && !retain_ms ? -1 : retain_ms,
                                      .force = args->table.force, .dry_run = args->table.dry_run, .each = show_file, .user = &show};
@@ -405,6 +410,7 @@ int cli_table_verify(cli_args *args, const char *line) {
   (void)line;
   cli_show show = show_of(args);
   show.list = "problems";
+  show.header = "path,problem";
   tl_table *table = NULL;
   tl_error err = {0};
   tl_table_verified done = {.size = sizeof done};

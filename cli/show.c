@@ -90,7 +90,12 @@ void cli_show_row(cli_show *show, const cli_cell *cells, size_t count) {
   show->rows++;
 }
 
+static void print_header(const cli_show *show) {
+  if (show->format == CLI_CSV && !show->rows && show->header) printf("%s\n", show->header);
+}
+
 void cli_show_end(cli_show *show) {
+  print_header(show);
   if (show->format == CLI_JSON) printf(show->rows ? "]\n" : "[]\n");
 }
 
@@ -120,6 +125,7 @@ void cli_show_begin_record(cli_show *show, const cli_cell *cells, size_t count) 
     else if (show->list) printf("{\"%s\":[],\n", show->list);
     print_members(cells, count, show->list ? "" : "{");
   } else if (show->format == CLI_CSV && show->list) {
+    print_header(show);
     print_aside(cells, count);
   } else if (show->format == CLI_CSV) {
     cli_show_row(show, cells, count);

@@ -29,6 +29,7 @@ typedef struct cli_show {
   cli_format format;
   const char *list; /* JSON: the rows' name inside the record; NULL: the rows are the document */
   size_t rows;
+  const char *header; /* CSV: of a list that has no row */
 } cli_show;
 
 void cli_show_row(cli_show *show, const cli_cell *cells, size_t count);

@@ -79,6 +79,7 @@ static tl_status check_file(const char *path, tl_error *err) {
   if (st == TL_ENOTFOUND) return tl_fail(err, TL_EUSAGE, "there is no file '%s', and it does not read as a query (select ..., from ..., values ...)", path);
   if (st) return tl_io_stat(path, &info, err);
   if (info.is_dir) return tl_fail(err, TL_EUSAGE, "'%s' is a folder: name a file, a glob ('%s/*.parquet'), or a table in a query (\"from delta('%s')\")", path, path, path);
+  if (!info.size_bytes) return tl_fail(err, TL_EUSAGE, "the file '%s' is empty: it has no rows, and not even the names of columns", path);
   if (kind_by_name(path) == FILE_UNKNOWN) return tl_fail(err, TL_EUSAGE, "'%s' ends in none of .parquet, .csv, .json, .jsonl, .ndjson (or those and .gz): what is it?", path);
   return TL_OK;
 }

@@ -510,6 +510,7 @@ tl_status tl_ops_attempts(tl_relation *relation, tl_attempt attempt, const void 
     }
   }
   tl_io_turn_end(turn);
+  st = tl_ops_name_unreadable(relation, st, err);
   if (st == TL_ECONFLICT) return tl_fail_within(err, st, "gave up after %d attempts", lost);
   if (st) return st;
   changed->attempts += lost;

@@ -1,5 +1,4 @@
 /* Data files that are damaged or gone: whichever verb meets one says which it is, and commits nothing. */
-#include "table/ops/ops.h"
 #include "tests/unit/table/ops/table.h"
 
 /* Three files of ten rows whose bounds tell none of them apart. */
@@ -47,7 +46,7 @@ static void unreadable_body(table_fixture *t) {
     snprintf(words, sizeof words, "data file '%s' of the table cannot be read: %s", tl_relation_snapshot(t->relation)->files[1].path, gone ? "it is gone; " : "");
     for (int verb = 0; verb < READING_VERBS; verb++) {
       tl_status st = try_verb(t, verb, &err);
-      assert_refused(tl_ops_name_unreadable(t->relation, st, &err), TL_ECORRUPT, &err, words);
+      assert_refused(st, TL_ECORRUPT, &err, words);
       assert_non_null(strstr(err.message, "table verify"));
       table_reopen(t);
       assert_int_equal(tl_relation_snapshot(t->relation)->version, version);
@@ -64,7 +63,7 @@ static void sound_body(table_fixture *t) {
   tl_error err = {0};
   start_three_files(t);
   tl_status st = tl_relation_delete(t->relation, "error(symbol || ' is not liked')", &t->changed, &err);
-  assert_refused(tl_ops_name_unreadable(t->relation, st, &err), TL_ESQL, &err, "is not liked");
+  assert_refused(st, TL_ESQL, &err, "is not liked");
 }
 static void other_failures_stay_what_they_are(void **state) {
   (void)state;

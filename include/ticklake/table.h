@@ -86,7 +86,7 @@ typedef struct tl_table_column {
   size_t size;
   const char *name, *type;    /* type in DuckDB's words: BIGINT, TIMESTAMPTZ, DOUBLE[], ... */
   bool nullable;
-  int32_t id;                 /* field id in the Parquet files */
+  int32_t id;                 /* field id by the log of the face shown: in the Parquet files too, but for a table with both faces, whose files have Iceberg's */
   const char *partition;      /* "identity", "month", "bucket(16)", ... when partitions come from it; else "" */
 } tl_table_column;
 TL_API tl_status tl_table_schema(tl_table *table, const char *version, const char *timestamp,

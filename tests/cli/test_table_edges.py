@@ -80,3 +80,24 @@ def test_the_readme_s_version_is_there_after_its_own_commands(home):
     for command in commands:
         home.ok(*shlex.split(command, comments=True)[1:])
     assert len(commands) == 4
+
+
+@pytest.mark.parametrize("faces", FACES)
+def test_verify_knows_a_partition_by_its_folder(home, faces):
+    """The value of an identity partition is in no column of its file: the folder it was put in is held against the log."""
+    home.ok("table", "create", "t", "--columns", "s VARCHAR, d DATE, i INTEGER, f BOOLEAN, x DOUBLE", "--faces", faces, "--partition-by", "s,d,i,f")
+    home.ok("table", "append", "t", "--from", "select s, date '2024-02-29' + g::int as d, g * -1000 as i, g % 2 = 0 as f, g * 1.5 as x "
+            "from unnest(['BTC/USD', 'a b=c%', '..', 'é', NULL, 'TRUE', '__HIVE']) u(s), range(3) r(g)")
+    assert home.ok("table", "verify", "t", "--json").json["wrong"] == 0
+    if faces == "iceberg":
+        return
+    log = home.work / "t" / "_delta_log" / f"{1:020d}.json"
+    text = log.read_text()
+    assert text.count('"s":"BTC/USD"') == 3
+    log.write_text(text.replace('"s":"BTC/USD"', '"s":"ETH/USD"', 1))
+    found = home.run("table", "verify", "t", "--json")
+    (problem,) = found.json["problems"]
+    assert found.code == 1 and "s=BTC%2FUSD" in problem["path"] and "s=ETH/USD" in problem["problem"]
+    log.write_text(text.replace('"s":null', '"s":"none"', 1))
+    found = home.run("table", "verify", "t", "--json")
+    assert found.code == 1 and found.json["wrong"] == 1 and "__HIVE_DEFAULT_PARTITION__" in found.json["problems"][0]["problem"]

@@ -130,6 +130,43 @@ static tl_status check_rows(checking *c, tl_error *err) {
 
 static bool lies_here(const tl_relation *relation, const char *path) { return relation->store && path[0] != '/' && !strstr(path, "://") && strncmp(path, "file:", 5) != 0; }
 
+/* part-00003-UUID.zstd.parquet below symbol=BTC%2FUSD/: a file of ours, whose folders say where its rows were put (work.c). Others'
+ * may lie anywhere. */
+static bool is_ours(const char *path) {
+  static const char ending[] = ".zstd.parquet";
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  size_t len = strlen(name), digits = strncmp(name, "part-", 5) ? 0 : strspn(name + 5, "0123456789");
+  return digits >= 5 && len == 5 + digits + 1 + (TL_UUID_TEXT_MAX - 1) + sizeof ending - 1 && !strcmp(name + len - (sizeof ending - 1), ending);
+}
+
+static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
+
+/* Is `folder` (ends at a slash) the text with %XX for some of its bytes? */
+static bool spells(const char *folder, const char *text) {
+  for (; *folder != '/'; text++) {
+    bool coded = *folder == '%' && hex(folder[1]) >= 0 && hex(folder[2]) >= 0;
+    if (!*text || (unsigned char)*text != (coded ? hex(folder[1]) * 16 + hex(folder[2]) : (unsigned char)*folder)) return false;
+    folder += coded ? 3 : 1;
+  }
+  return !*text;
+}
+
+/* The value of an identity partition is in no column of the file: the folder is the only other witness. */
+static void check_folders(checking *c) {
+  const tl_data_file *file = &c->snapshot->files[c->file];
+  const tl_partitioning *partitioning = &c->snapshot->partitioning;
+  for (size_t p = 0; p < partitioning->count && is_ours(file->path); p++) {
+    const tl_partition_field *part = &partitioning->items[p];
+    tl_field_type type = c->snapshot->fields.items[part->source].type;
+    bool one_text = type == TL_FIELD_STRING || type == TL_FIELD_DATE || type <= TL_FIELD_I64; /* of a value; numbers with a point may have two */
+    const char *value = file->partition[p] ? file->partition[p] : "__HIVE_DEFAULT_PARTITION__";
+    size_t len = strlen(part->name);
+    for (const char *at = file->path, *slash; part->transform == TL_TRANSFORM_IDENTITY && one_text && (slash = strchr(at, '/')); at = slash + 1)
+      if (!strncmp(at, part->name, len) && at[len] == '=' && !spells(at + len + 1, value))
+        report(c, file->path, "it lies in '%.*s', the log says %s=%.100s", (int)(slash - at), at, part->name, value);
+  }
+}
+
 static tl_status check_file(checking *c, tl_error *err) {
   const tl_data_file *file = &c->snapshot->files[c->file];
   tl_store_info info = {.size_bytes = file->size_bytes};
@@ -143,6 +180,7 @@ static tl_status check_file(checking *c, tl_error *err) {
   if (st) return st;
   c->out->bytes += info.size_bytes;
   if (c->file && !strcmp(c->snapshot->files[c->file - 1].path, file->path)) report(c, file->path, "the log lists it twice");
+  check_folders(c);
   if (info.size_bytes != file->size_bytes) report(c, file->path, "it is %" PRId64 " bytes long, the log says %" PRId64, info.size_bytes, file->size_bytes);
   st = tl_snapshot_stats(c->snapshot, c->file, &c->stats, err);
   if (!st) st = check_rows(c, err);

@@ -73,13 +73,17 @@ static const char *ending_of(const char *path) { /* ".csv.gz": what a copy must 
   return dot ? dot : "";
 }
 
+static tl_status refuse_empty(const char *name, tl_error *err) {
+  return tl_fail(err, TL_EUSAGE, "the file '%s' is empty: it has no rows, and not even the names of columns", name);
+}
+
 static tl_status check_file(const char *path, tl_error *err) {
   tl_io_info info;
   tl_status st = tl_io_stat(path, &info, NULL);
   if (st == TL_ENOTFOUND) return tl_fail(err, TL_EUSAGE, "there is no file '%s', and it does not read as a query (select ..., from ..., values ...)", path);
   if (st) return tl_io_stat(path, &info, err);
   if (info.is_dir) return tl_fail(err, TL_EUSAGE, "'%s' is a folder: name a file, a glob ('%s/*.parquet'), or a table in a query (\"from delta('%s')\")", path, path, path);
-  if (!info.size_bytes) return tl_fail(err, TL_EUSAGE, "the file '%s' is empty: it has no rows, and not even the names of columns", path);
+  if (!info.size_bytes) return refuse_empty(path, err);
   if (kind_by_name(path) == FILE_UNKNOWN) return tl_fail(err, TL_EUSAGE, "'%s' ends in none of .parquet, .csv, .json, .jsonl, .ndjson (or those and .gz): what is it?", path);
   return TL_OK;
 }
@@ -95,6 +99,9 @@ static tl_status fetch(tl_sources *s, const char *uri, const char **path, tl_err
   tl_status st = folder ? tl_store_open(folder, s->settings, &store, err) : tl_fail(err, TL_ENOMEM, "cannot read '%s'", uri);
   if (!st) st = tl_sources_file(s, ending_of(uri), path, err);
   if (!st) st = tl_store_fetch(store, slash + 1, *path, err);
+  tl_io_info info;
+  if (!st) st = tl_io_stat(*path, &info, err);
+  if (!st && !info.size_bytes) st = refuse_empty(uri, err);
   tl_store_close(store);
   tl_free(folder);
   return st;

@@ -3,8 +3,12 @@ import csv
 import io
 import pathlib
 import shlex
+import sys
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "interop"))
+from minio import minio  # noqa: E402,F401  (a fixture)
 
 ROOT = pathlib.Path(__file__).parents[2]
 FACES = ["delta", "iceberg", "delta,iceberg"]
@@ -101,3 +105,18 @@ def test_verify_knows_a_partition_by_its_folder(home, faces):
     log.write_text(text.replace('"s":null', '"s":"none"', 1))
     found = home.run("table", "verify", "t", "--json")
     assert found.code == 1 and found.json["wrong"] == 1 and "__HIVE_DEFAULT_PARTITION__" in found.json["problems"][0]["problem"]
+
+
+def test_on_s3_a_table_is_made_where_nothing_is(home, minio):  # noqa: F811
+    bucket = minio.bucket()
+    home.env |= minio.environment()
+    minio.put(bucket, "old/2024.parquet", b"x")
+    minio.put(bucket, "lake/_ticklake/log", b"x")
+    minio.put(bucket, "in/none.csv", b"")
+    for prefix, words in (("old", "2024.parquet"), ("lake", "is a lake")):
+        refused = home.run("table", "create", f"s3://{bucket}/{prefix}", "--columns", "a INTEGER")
+        assert refused.code == 2 and words in refused.stderr
+        assert len(minio.list(bucket, f"{prefix}/")) == 1
+    home.ok("table", "create", f"s3://{bucket}/lake/t", "--columns", "a INTEGER")
+    refused = home.run("table", "append", f"s3://{bucket}/lake/t", "--from", f"s3://{bucket}/in/none.csv")
+    assert refused.code == 2 and "none.csv' is empty" in refused.stderr

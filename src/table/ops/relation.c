@@ -305,27 +305,28 @@ static int see_file(void *to, const char *key, const tl_store_info *info) {
   return 1;
 }
 
-static bool holds_metadata(const char *folder) { /* metadata/v7.metadata.json */
+/* metadata/v7.metadata.json. A folder that cannot be looked into holds nothing we could harm. */
+static tl_status holds_metadata(const char *folder, bool *found, tl_error *err) {
   static const char ending[] = ".metadata.json";
-  bool found = false;
   tl_io_names names = {0};
   char *metadata = tl_io_join(folder, "metadata");
-  if (metadata && !tl_io_list(metadata, &names, NULL))
-    for (size_t i = 0; i < names.count; i++) {
-      size_t len = strlen(names.names[i]);
-      found |= len > sizeof ending && !strcmp(names.names[i] + len - (sizeof ending - 1), ending);
-    }
+  tl_status st = metadata ? tl_io_list(metadata, &names, err) : TL_ENOMEM;
+  for (size_t i = 0; !st && i < names.count; i++) {
+    size_t len = strlen(names.names[i]);
+    *found |= len > sizeof ending && !strcmp(names.names[i] + len - (sizeof ending - 1), ending);
+  }
   tl_io_names_deinit(&names);
   tl_free(metadata);
-  return found;
+  return st == TL_ENOMEM ? tl_fail(err, st, "cannot look for tables around '%s'", folder) : TL_OK;
 }
 
-static bool holds_table(const char *folder) {
+static tl_status holds_table(const char *folder, bool *found, tl_error *err) {
   tl_io_info info;
   char *delta = tl_io_join(folder, "_delta_log");
-  bool found = delta && !tl_io_stat(delta, &info, NULL) && info.is_dir;
+  if (!delta) return tl_fail(err, TL_ENOMEM, "cannot look for tables around '%s'", folder);
+  *found = !tl_io_stat(delta, &info, NULL) && info.is_dir;
   tl_free(delta);
-  return found || holds_metadata(folder);
+  return *found ? TL_OK : holds_metadata(folder, found, err);
 }
 
 /* A new table must not lie where it and another would delete each other's files. */
@@ -340,8 +341,10 @@ static tl_status check_place(tl_relation *relation, tl_error *err) {
   char *above = local ? tl_strdup(local) : NULL;
   if (local && !above) return tl_fail(err, TL_ENOMEM, "cannot create '%s'", uri);
   for (char *slash = NULL; !st && above && (slash = strrchr(above, '/')) && slash > above;) {
+    bool found = false;
     *slash = 0;
-    if (holds_table(above)) st = tl_fail(err, TL_EUSAGE, "'%s' lies in the folder of the table '%s', whose vacuum would delete its files: make it elsewhere", uri, above);
+    st = holds_table(above, &found, err);
+    if (!st && found) st = tl_fail(err, TL_EUSAGE, "'%s' lies in the folder of the table '%s', whose vacuum would delete its files: make it elsewhere", uri, above);
   }
   tl_free(above);
   return st;

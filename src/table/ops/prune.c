@@ -546,7 +546,7 @@ static tl_status each_part(tl_relation *relation, const tl_snapshot *snapshot, c
 static tl_status check_condition(tl_relation *relation, const tl_snapshot *snapshot, const char *where, tl_error *err) {
   tl_sql sql = {.err = err};
   tl_sql_add(&sql, "SELECT 1 FROM ");
-  tl_ops_scan(relation, snapshot, &(tl_picks){0}, true, &sql);
+  tl_ops_scan(relation, snapshot, &(tl_picks){0}, false, &sql);
   tl_sql_addf(&sql, " WHERE (%s\n)", where);
   tl_status st = tl_sql_check(&sql, relation->link);
   tl_sql_deinit(&sql);

@@ -207,6 +207,7 @@ static void delete_body(table_fixture *t) {
   }
   assert_refused(tl_relation_delete(t->relation, "", &t->changed, &why), TL_EUSAGE, &why, "condition");
   assert_refused(tl_relation_delete(t->relation, "nosuch = 1", &t->changed, &why), TL_EUSAGE, &why, "nosuch");
+  assert_null(strstr(why.message, "tl#")); /* of the columns it might have meant, none is ours */
   MUST(tl_relation_delete(t->relation, "true", &t->changed, err));
   assert_table(t, columns, "FROM truth WHERE false");
   append_rows(t, "FROM truth");

@@ -334,7 +334,7 @@ def test_csv(home):
     rows = list(csv.DictReader(io.StringIO(home.ok("table", "history", "t", "--format", "csv").stdout)))
     assert json.loads(rows[0]["metrics"]) == table.json("history")[0]["metrics"]
     outcome = home.ok("table", "verify", "t", "--format", "csv")
-    assert outcome.stdout == "" and outcome.stderr.startswith("files 0, rows 0, bytes 0, wrong 0")
+    assert outcome.stdout == "path,problem\n" and outcome.stderr.startswith("files 0, rows 0, bytes 0, wrong 0")
     assert home.ok("table", "describe", "t", "--format", "csv").stdout.startswith("uri,faces,id,")
 
 

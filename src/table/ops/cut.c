@@ -126,9 +126,9 @@ static tl_status check_rows(cutting *c, tl_error *err) {
   int64_t outside = 0;
   if (!c->where) return TL_OK;
   tl_sql_addf(&sql, "SELECT count(*) FROM \"tl#src\" WHERE NOT coalesce((%s\n), false)", c->where);
-  tl_status st = tl_sql_numbers(&sql, c->work->relation->link, &outside, 1);
+  tl_status st = tl_ops_wording(tl_sql_numbers(&sql, c->work->relation->link, &outside, 1), err);
   tl_sql_deinit(&sql);
-  if (!st && outside) st = tl_fail(err, TL_EUSAGE, "%" PRId64 " rows are not what '%s' selects, so they cannot replace it", outside, c->where);
+  if (!st && outside) st = tl_fail(err, TL_EUSAGE, "%" PRId64 " of the rows given %s not what '%s' selects, so they cannot replace it", outside, outside == 1 ? "is" : "are", c->where);
   return st;
 }
 

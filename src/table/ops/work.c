@@ -500,6 +500,7 @@ tl_status tl_ops_attempts(tl_relation *relation, tl_attempt attempt, const void 
   int lost = 0, turn = -1;
   for (;;) {
     *changed = (tl_changed){.version = -1};
+    relation->scanned = false;
     st = attempt(relation, request, changed, err);
     if (st != TL_ECONFLICT || ++lost >= relation->options.attempts_max) break;
     wait_after_loss(relation, &dice, lost, &turn);

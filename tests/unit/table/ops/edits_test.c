@@ -176,9 +176,9 @@ static void replace_body(table_fixture *t) {
   assert_table(t, columns, "FROM truth");
   /* rows the condition does not select */
   tl_status st = tl_relation_replace(t->relation, &(tl_write){.rows = "SELECT 'x' AS symbol, 5 AS volume UNION ALL SELECT 'x', NULL"}, "volume = 5", &t->changed, &why);
-  assert_refused(st, TL_EUSAGE, &why, "1 rows are not what");
+  assert_refused(st, TL_EUSAGE, &why, "1 of the rows given is not what");
   st = tl_relation_replace(t->relation, &(tl_write){.rows = "SELECT 'x' AS symbol"}, "volume = = 5", &t->changed, &why);
-  assert_refused(st, TL_ESQL, &why, "syntax error");
+  assert_refused(st, TL_EUSAGE, &why, "syntax error");
   assert_table(t, columns, "FROM truth");
 }
 static void replacements_take_out_what_the_condition_selects(void **state) {

@@ -148,7 +148,8 @@ typedef struct tl_table_write_options {
 /** Each verb that writes: @param out may be NULL. @return TL_OK; TL_EUSAGE for rows that do not fit, naming column or row;
  * TL_ECONFLICT when other writers won every attempt; TL_ECORRUPT when what was written is not what was read. */
 TL_API tl_status tl_table_append(tl_table *table, const tl_table_write_options *options, tl_table_change *out, tl_error *err);
-/** Rows with equal keys replace the table's, the others are added. */
+/** Rows with equal keys replace the table's, the others are added. Columns the rows do not have keep what the table holds; keys and
+ * columns that decide the partition must be there. */
 TL_API tl_status tl_table_merge(tl_table *table, const tl_table_write_options *options, tl_table_change *out, tl_error *err);
 TL_API tl_status tl_table_replace(tl_table *table, const tl_table_write_options *options, tl_table_change *out, tl_error *err);
 TL_API tl_status tl_table_delete(tl_table *table, const char *where, tl_table_change *out, tl_error *err);

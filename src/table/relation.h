@@ -87,7 +87,8 @@ typedef struct tl_write {
 
 tl_status tl_relation_append(tl_relation *relation, const tl_write *write, tl_changed *out, tl_error *err);
 /* Update + insert: rows with equal keys (comma-separated columns; NULLs are equal) replace the table's, the others are added. Of
- * rows with equal keys in `rows` itself TL_EUSAGE names one, unless they are equal throughout. */
+ * rows with equal keys in `rows` itself TL_EUSAGE names one, unless they are equal throughout. Columns the rows lack keep what the
+ * table holds; lacking a key or what decides the partition is TL_EUSAGE. */
 tl_status tl_relation_merge(tl_relation *relation, const tl_write *write, const char *keys, tl_changed *out, tl_error *err);
 /* Replaces what `where` (over any columns; NULL: the partitions the rows touch) selects by the rows, all of which must satisfy it. */
 tl_status tl_relation_replace(tl_relation *relation, const tl_write *write, const char *where, tl_changed *out, tl_error *err);

@@ -198,11 +198,13 @@ static tl_status pragma_number(tl_ledger *ledger, const char *sql, int64_t *out,
   return rc == SQLITE_ROW || rc == SQLITE_DONE ? TL_OK : tl_db_fail(ledger, rc, "read", err);
 }
 
+/* The three are read one after the other while another process may be making the ledger, which sets them in one commit: in
+ * this order, who sees its tables sees its number too. */
 static tl_status check_format(tl_ledger *ledger, int64_t *format, tl_error *err) {
   int64_t application = 0, objects = 0;
-  tl_status st = pragma_number(ledger, "PRAGMA user_version", format, err);
+  tl_status st = pragma_number(ledger, "SELECT count(*) FROM sqlite_schema", &objects, err);
   if (!st) st = pragma_number(ledger, "PRAGMA application_id", &application, err);
-  if (!st) st = pragma_number(ledger, "SELECT count(*) FROM sqlite_schema", &objects, err);
+  if (!st) st = pragma_number(ledger, "PRAGMA user_version", format, err);
   if (st) return st;
   if (objects && application != application_id)
     return tl_fail(err, TL_EUSAGE, "'%s' is a database of another program, not a ticklake ledger", ledger->path);

@@ -78,6 +78,28 @@ static void commit_until(const char *lake, const char *a, const char *b, int64_t
   _exit(0);
 }
 
+/* Children look at the file while the first of them fills it. */
+static void a_ledger_being_made_is_taken_for_what_it_will_be(void **state) {
+  (void)state;
+  enum { PROCESSES = 8, ROUNDS = 60 };
+  for (int round = 0; round < ROUNDS; round++) {
+    scratch s;
+    scratch_make(&s);
+    pid_t children[PROCESSES];
+    for (int i = 0; i < PROCESSES; i++) {
+      children[i] = fork();
+      assert_true(children[i] >= 0);
+      if (children[i] == 0) commit_until(s.lake, "", "", 0, 0, -1);
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+      int status = 0;
+      assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+      assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    scratch_remove(&s);
+  }
+}
+
 static void eight_processes_commit_at_once_and_none_is_told_that_it_is_busy(void **state) {
   (void)state;
   enum { PROCESSES = 8, STEPS = 20 };
@@ -276,6 +298,7 @@ static void every_file_call_may_be_the_last(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_ledger_being_made_is_taken_for_what_it_will_be),
       cmocka_unit_test(eight_processes_commit_at_once_and_none_is_told_that_it_is_busy),
       cmocka_unit_test(what_was_acknowledged_survives_kill_9_and_the_next_run_goes_on),
 #ifdef TL_FAULTS

@@ -70,15 +70,9 @@ static tl_status find_partly(cutting *c, tl_error *err) {
   return st;
 }
 
-static bool same_texts(const tl_work *work, char *const *a, char *const *b) {
-  for (size_t p = 0; p < work->partition_count; p++)
-    if (!a[p] != !b[p] || (a[p] && strcmp(a[p], b[p]) != 0)) return false;
-  return true;
-}
-
 static bool touched(const cutting *c, size_t file) {
   for (size_t i = 0; i < c->staged.count; i++)
-    if (same_texts(c->work, c->staged.parts[i].texts, c->work->snapshot->files[file].partition)) return true;
+    if (!tl_ops_compare_texts((const char *const *)c->staged.parts[i].texts, (const char *const *)c->work->snapshot->files[file].partition, c->work->partition_count)) return true;
   return false;
 }
 

@@ -220,6 +220,8 @@ tl_status tl_stage_write(tl_work *work, const tl_staged *staged, tl_error *err);
 bool tl_ops_txn_done(const tl_relation *relation, const tl_write *write, tl_changed *changed);
 /* Order of partitions by the texts of their fields, byte by byte; NULL comes first. */
 int tl_ops_compare_texts(const char *const *a, const char *const *b, size_t count);
+/* A file of Iceberg's metadata by its name, wherever it lies. */
+bool tl_ops_is_metadata(const char *key);
 /* Files of the snapshot that share their partition, one group after the other, in that order. each: non-OK ends. */
 typedef tl_status (*tl_group_fn)(void *to, const tl_picks *files, const char *const *partition, tl_error *err);
 tl_status tl_ops_groups(const tl_snapshot *snapshot, const tl_picks *files, tl_group_fn each, void *to, tl_error *err);

@@ -305,16 +305,18 @@ static int see_file(void *to, const char *key, const tl_store_info *info) {
   return 1;
 }
 
+bool tl_ops_is_metadata(const char *key) {
+  static const char ending[] = ".metadata.json";
+  size_t len = strlen(key);
+  return len >= sizeof ending && !strcmp(key + len - (sizeof ending - 1), ending);
+}
+
 /* metadata/v7.metadata.json. A folder that cannot be looked into holds nothing we could harm. */
 static tl_status holds_metadata(const char *folder, bool *found, tl_error *err) {
-  static const char ending[] = ".metadata.json";
   tl_io_names names = {0};
   char *metadata = tl_io_join(folder, "metadata");
   tl_status st = metadata ? tl_io_list(metadata, &names, err) : TL_ENOMEM;
-  for (size_t i = 0; !st && i < names.count; i++) {
-    size_t len = strlen(names.names[i]);
-    *found |= len > sizeof ending && !strcmp(names.names[i] + len - (sizeof ending - 1), ending);
-  }
+  for (size_t i = 0; !st && i < names.count; i++) *found |= tl_ops_is_metadata(names.names[i]);
   tl_io_names_deinit(&names);
   tl_free(metadata);
   return st == TL_ENOMEM ? tl_fail(err, st, "cannot look for tables around '%s'", folder) : TL_OK;

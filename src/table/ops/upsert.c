@@ -198,15 +198,9 @@ static tl_status read_spans(merging *m, tl_error *err) {
   return st;
 }
 
-static bool same_texts(const merging *m, char *const *a, char *const *b) {
-  for (size_t p = 0; p < m->work->partition_count; p++)
-    if (!a[p] != !b[p] || (a[p] && strcmp(a[p], b[p]) != 0)) return false;
-  return true;
-}
-
 static size_t part_of(const merging *m, char *const *texts) {
   size_t i = 0;
-  while (i < m->staged.count && !same_texts(m, m->staged.parts[i].texts, texts)) i++;
+  while (i < m->staged.count && tl_ops_compare_texts((const char *const *)m->staged.parts[i].texts, (const char *const *)texts, m->work->partition_count)) i++;
   return i;
 }
 

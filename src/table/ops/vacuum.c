@@ -112,10 +112,7 @@ static int take(sweep *s, const char *key, const tl_store_info *info) {
 
 /* The log of a table below this one, or the ledger of a lake around it. */
 static bool is_foreign(const char *key) {
-  static const char ending[] = ".metadata.json";
-  size_t len = strlen(key);
-  bool metadata = len >= sizeof ending && !strcmp(key + len - (sizeof ending - 1), ending);
-  return strstr(key, "/_delta_log/") || (metadata && strstr(key, "/metadata/")) || !strncmp(key, "_ticklake/", 10);
+  return strstr(key, "/_delta_log/") || (tl_ops_is_metadata(key) && strstr(key, "/metadata/")) || !strncmp(key, "_ticklake/", 10);
 }
 
 static int look(void *to, const char *key, const tl_store_info *info) {

@@ -139,13 +139,11 @@ static bool is_ours(const char *path) {
   return digits >= 5 && len == 5 + digits + 1 + (TL_UUID_TEXT_MAX - 1) + sizeof ending - 1 && !strcmp(name + len - (sizeof ending - 1), ending);
 }
 
-static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
-
 /* Is `folder` (ends at a slash) the text with %XX for some of its bytes? */
 static bool spells(const char *folder, const char *text) {
   for (; *folder != '/'; text++) {
-    bool coded = *folder == '%' && hex(folder[1]) >= 0 && hex(folder[2]) >= 0;
-    if (!*text || (unsigned char)*text != (coded ? hex(folder[1]) * 16 + hex(folder[2]) : (unsigned char)*folder)) return false;
+    bool coded = *folder == '%' && tl_hex_digit(folder[1]) >= 0 && tl_hex_digit(folder[2]) >= 0;
+    if (!*text || (unsigned char)*text != (coded ? tl_hex_digit(folder[1]) * 16 + tl_hex_digit(folder[2]) : (unsigned char)*folder)) return false;
     folder += coded ? 3 : 1;
   }
   return !*text;

@@ -78,33 +78,10 @@ static void commit_until(const char *lake, const char *a, const char *b, int64_t
   _exit(0);
 }
 
-/* Children look at the file while the first of them fills it. */
-static void a_ledger_being_made_is_taken_for_what_it_will_be(void **state) {
-  (void)state;
-  enum { PROCESSES = 8, ROUNDS = 60 };
-  for (int round = 0; round < ROUNDS; round++) {
-    scratch s;
-    scratch_make(&s);
-    pid_t children[PROCESSES];
-    for (int i = 0; i < PROCESSES; i++) {
-      children[i] = fork();
-      assert_true(children[i] >= 0);
-      if (children[i] == 0) commit_until(s.lake, "", "", 0, 0, -1);
-    }
-    for (int i = 0; i < PROCESSES; i++) {
-      int status = 0;
-      assert_int_equal(waitpid(children[i], &status, 0), children[i]);
-      assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    }
-    scratch_remove(&s);
-  }
-}
+enum { PROCESSES = 8 };
 
-static void eight_processes_commit_at_once_and_none_is_told_that_it_is_busy(void **state) {
-  (void)state;
-  enum { PROCESSES = 8, STEPS = 20 };
-  scratch s;
-  scratch_make(&s);
+/* Child i commits steps [0, steps) of symbols Ai and Bi; all of them end well. The first also race to create the ledger. */
+static void eight_commit(const char *lake, int64_t steps) {
   pid_t children[PROCESSES];
   for (int i = 0; i < PROCESSES; i++) {
     children[i] = fork();
@@ -112,13 +89,32 @@ static void eight_processes_commit_at_once_and_none_is_told_that_it_is_busy(void
     char a[16], b[16];
     snprintf(a, sizeof a, "A%d", i);
     snprintf(b, sizeof b, "B%d", i);
-    if (children[i] == 0) commit_until(s.lake, a, b, 0, STEPS, -1); /* the first also race to create the ledger */
+    if (children[i] == 0) commit_until(lake, a, b, 0, steps, -1);
   }
   for (int i = 0; i < PROCESSES; i++) {
     int status = 0;
     assert_int_equal(waitpid(children[i], &status, 0), children[i]);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   }
+}
+
+/* Children look at the file while the first of them fills it. */
+static void a_ledger_being_made_is_taken_for_what_it_will_be(void **state) {
+  (void)state;
+  for (int round = 0; round < 60; round++) {
+    scratch s;
+    scratch_make(&s);
+    eight_commit(s.lake, 0);
+    scratch_remove(&s);
+  }
+}
+
+static void eight_processes_commit_at_once_and_none_is_told_that_it_is_busy(void **state) {
+  (void)state;
+  enum { STEPS = 20 };
+  scratch s;
+  scratch_make(&s);
+  eight_commit(s.lake, STEPS);
   tl_ledger *ledger = scratch_open(&s);
   expect_sound(ledger);
   for (int i = 0; i < PROCESSES; i++) {

@@ -143,6 +143,7 @@ typedef struct tl_snapshot {
   char *table_id;
   char *name;            /* "" when it has none */
   tl_fields fields;
+  bool by_id;            /* files may have other names for columns: these are found by field id (Iceberg) */
   tl_partitioning partitioning;
   tl_pair *properties;
   size_t property_count;

@@ -283,12 +283,13 @@ static tl_status fill(tl_table_log *log, tl_at at, tl_snapshot *s, tl_iceberg_ow
   s->table_id = tl_strndup(m->uuid.data, m->uuid.len);
   s->name = tl_strdup(name ? name : "");
   if (!s->table_id || !s->name) return no_memory(err);
-  own->schema_id = latest || snap->schema_id < 0 ? m->current_schema_id : snap->schema_id;
+  own->schema_id = at.kind == TL_AT_LATEST || snap->schema_id < 0 ? m->current_schema_id : snap->schema_id;
   const tl_iceberg_schema *schema = tl_iceberg_find_schema(m, own->schema_id);
   if (!schema) return tl_fail(err, TL_ECORRUPT, "snapshot %" PRId64 " has schema %d, which the table has not", s->version, own->schema_id);
   st = tl_fields_copy(&schema->fields, &s->fields, err);
   if (st) return st;
   if (s->fields.last_id < m->last_column_id) s->fields.last_id = m->last_column_id;
+  tl_iceberg_names(m, schema, &s->fields, &s->by_id);
   st = tl_iceberg_specs_open(m, &s->fields, &own->specs, &own->resolved, err);
   if (!st && snap) st = tl_iceberg_list_load(log, m, snap->manifest_list, &own->list, err);
   if (!st) st = read_entries(log, own, entries, err);

@@ -96,6 +96,20 @@ void tl_picks_deinit(tl_picks *picks);
 tl_status tl_picks_all(const tl_snapshot *snapshot, tl_picks *out, tl_error *err);
 /* Files that may hold rows for which `where` (NULL: all) is true. */
 tl_status tl_ops_prune(tl_relation *relation, const tl_snapshot *snapshot, const char *where, tl_picks *out, tl_error *err);
+typedef struct tl_layout { /* files that call their columns the same: [first, first + count) of tl_layouts.files */
+  char **names;            /* by field of the snapshot; NULL: they have none, or a partition holds it */
+  size_t first, count;
+} tl_layout;
+typedef struct tl_layouts {
+  tl_picks files; /* the files asked for, by layout */
+  tl_layout *items;
+  size_t count, field_count;
+} tl_layouts;
+/* Of a snapshot whose columns are found by id. The files can be read already. */
+tl_status tl_ops_layouts(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, tl_layouts *out, tl_error *err);
+void tl_layouts_deinit(tl_layouts *layouts);
+/* ['PATH', ...] of these files. */
+void tl_ops_paths(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, tl_sql *sql);
 /* (SELECT columns[, "tl#file", "tl#row"] FROM files) of a snapshot; row: its number in the file. Fetches what lies on S3. */
 tl_status tl_ops_scan(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, bool with_file, tl_sql *out);
 /* A verb's statement failed: when a file of the newest snapshot cannot be read by itself, TL_ECORRUPT names it; else st. Reads what

@@ -5,7 +5,8 @@
  *         UNION ALL BY NAME SELECT *, file_index AS "tl#file", ... FROM read_parquet([...], union_by_name = true)) u
  *   JOIN (VALUES (0, 'AAPL'), (1, 'MSFT')) p(i, k0) ON p.i = u."tl#file"        -- values the files do not hold
  * Partition values are constants when all files have the same. Columns are found by name in any file, so files of other
- * writers and of older schemas read alike. */
+ * writers and of older schemas read alike; where names may differ (by_id.c), each layout of files has a SELECT of its own that
+ * names its columns. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -146,17 +147,40 @@ static void add_nulls(tl_sql *sql, const tl_snapshot *snapshot) {
   tl_sql_addf(sql, "%s0::UBIGINT AS \"tl#file\", 0::BIGINT AS \"tl#row\"", comma);
 }
 
-static void add_list(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, tl_sql *sql) {
+void tl_ops_paths(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, tl_sql *sql) {
   tl_buf path = {0};
-  tl_sql_add(sql, "read_parquet([");
+  tl_sql_add(sql, "[");
   for (size_t i = 0; i < files->count && !sql->st; i++) {
     tl_buf_clear(&path);
     sql->st = tl_ops_local_path(relation, snapshot->files[files->items[i]].path, &path, sql->err);
     if (i) tl_sql_add(sql, ",");
     if (!sql->st) tl_sql_value(sql, path.data, path.len);
   }
-  tl_sql_add(sql, "], union_by_name = true, hive_partitioning = false)");
+  tl_sql_add(sql, "]");
   tl_buf_deinit(&path);
+}
+
+static void add_list(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, tl_sql *sql) {
+  tl_sql_add(sql, "file_row_number AS \"tl#row\" FROM read_parquet(");
+  tl_ops_paths(relation, snapshot, files, sql);
+  tl_sql_add(sql, ", union_by_name = true, hive_partitioning = false)");
+}
+
+/* The columns by the names their files have for them. */
+static void add_layouts(tl_relation *relation, const tl_snapshot *snapshot, const tl_layouts *layouts, tl_sql *sql) {
+  for (size_t l = 0; l < layouts->count; l++) {
+    const tl_layout *layout = &layouts->items[l];
+    tl_sql_add(sql, " UNION ALL BY NAME SELECT ");
+    for (size_t i = 0; i < snapshot->fields.count; i++) {
+      if (!layout->names[i]) continue;
+      tl_sql_name(sql, layout->names[i]);
+      tl_sql_add(sql, " AS ");
+      tl_sql_name(sql, snapshot->fields.items[i].name);
+      tl_sql_add(sql, ", ");
+    }
+    tl_sql_addf(sql, "CAST(file_index + %zu AS UBIGINT) AS \"tl#file\", ", layout->first);
+    add_list(relation, snapshot, &(tl_picks){layouts->files.items + layout->first, layout->count}, sql);
+  }
 }
 
 /* One column of the outer SELECT. */
@@ -223,16 +247,8 @@ static tl_status check_readable(const tl_snapshot *snapshot, tl_error *err) {
   return TL_OK;
 }
 
-tl_status tl_ops_scan(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, bool with_file, tl_sql *out) {
-  if (!out->st) out->st = check_readable(snapshot, out->err);
-  if (!out->st) out->st = fetch_files(relation, snapshot, files, out->err);
-  if (out->st) return out->st;
-  if (!files->count) {
-    add_empty(out, snapshot, with_file);
-    return out->st;
-  }
+static void add_scan(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, const tl_layouts *layouts, bool with_file, tl_sql *out) {
   bool join = needs_join(snapshot, files, with_file);
-  relation->scanned = true;
   tl_sql_add(out, "(SELECT ");
   for (size_t i = 0; i < snapshot->fields.count; i++) {
     if (i) tl_sql_add(out, ", ");
@@ -242,11 +258,31 @@ tl_status tl_ops_scan(tl_relation *relation, const tl_snapshot *snapshot, const 
   else if (with_file) tl_sql_addf(out, ", %zu AS \"tl#file\", u.\"tl#row\"", files->items[0]);
   tl_sql_add(out, " FROM (SELECT ");
   add_nulls(out, snapshot);
-  tl_sql_add(out, " WHERE false UNION ALL BY NAME SELECT *, file_index AS \"tl#file\", file_row_number AS \"tl#row\" FROM ");
-  add_list(relation, snapshot, files, out);
+  tl_sql_add(out, " WHERE false");
+  if (layouts) {
+    add_layouts(relation, snapshot, layouts, out);
+  } else {
+    tl_sql_add(out, " UNION ALL BY NAME SELECT *, file_index AS \"tl#file\", ");
+    add_list(relation, snapshot, files, out);
+  }
   tl_sql_add(out, ") u");
   if (join) add_values(out, snapshot, files);
   tl_sql_add(out, ")");
+}
+
+tl_status tl_ops_scan(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, bool with_file, tl_sql *out) {
+  tl_layouts layouts = {0};
+  if (!out->st) out->st = check_readable(snapshot, out->err);
+  if (!out->st) out->st = fetch_files(relation, snapshot, files, out->err);
+  if (out->st) return out->st;
+  if (!files->count) {
+    add_empty(out, snapshot, with_file);
+    return out->st;
+  }
+  relation->scanned = true;
+  if (snapshot->by_id) out->st = tl_ops_layouts(relation, snapshot, files, &layouts, out->err);
+  if (!out->st) add_scan(relation, snapshot, snapshot->by_id ? &layouts.files : files, snapshot->by_id ? &layouts : NULL, with_file, out);
+  tl_layouts_deinit(&layouts);
   return out->st;
 }
 

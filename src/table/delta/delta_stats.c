@@ -4,7 +4,7 @@
  * them) that are no partition columns. Strings are cut at 32 characters, a maximum then gets U+007F or U+10FFFF behind it;
  * instants have milliseconds, the minimum rounded down, the maximum up; a zero is -0.0 as minimum and 0.0 as maximum, for
  * readers that order them; NaN, infinities and years outside 1..9999 give no bound. Read: others' instants of milliseconds
- * are widened by what they may have cut. Pure. */
+ * are widened by what they may have cut, decimals of 16 digits and more by what a double rounds. Pure. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -187,6 +187,19 @@ static bool read_decimal(tl_text text, int precision, int scale, int64_t *out) {
   return true;
 }
 
+/* delta-rs writes decimals as doubles, which tell 15 digits apart and no more: a bound may lie within the values by what they round. */
+static bool widen_decimal(int precision, bool max, int64_t *value, bool *exact) {
+  int64_t size = *value < 0 ? -*value : *value, most = 1;
+  if (size < INT64_C(1000000000000000)) return true;
+  for (int i = 0; i < precision; i++) most *= 10;
+  int64_t slack = (size >> 50) + 1;
+  *exact = false;
+  if (__builtin_add_overflow(*value, max ? slack : -slack, value)) return false;
+  if (*value > most - 1) *value = most - 1; /* what the type holds */
+  if (*value < 1 - most) *value = 1 - most;
+  return true;
+}
+
 static bool read_instant(tl_text text, bool max, int64_t *out) {
   unsigned digits;
   if (!tl_delta_instant_parse(text.data, text.len, out, &digits)) return false;
@@ -213,7 +226,7 @@ static bool read_bound(const tl_field *field, const tl_json_value *value, bool m
     case TL_FIELD_I64: return number && tl_number_i64(text.data, text.len, &out->i64) == TL_NUMBER_OK;
     case TL_FIELD_F32:
     case TL_FIELD_F64: return number && tl_number_f64(text.data, text.len, &out->f64) == TL_NUMBER_OK;
-    case TL_FIELD_DECIMAL: return read_decimal(text, field->precision, field->scale, &out->i64);
+    case TL_FIELD_DECIMAL: return read_decimal(text, field->precision, field->scale, &out->i64) && widen_decimal(field->precision, max, &out->i64, exact);
     case TL_FIELD_DATE:
       if (number || !tl_day_parse(text.data, text.len, &day)) return false;
       out->i64 = day;

@@ -145,7 +145,7 @@ static size_t quoted_len(const char *p, char quote) {
   return 0;
 }
 
-/* One token at p; false for what this reader does not know (comments, dollar quotes): then nothing is pruned. */
+/* One token at p; false for what this reader does not know (comments, dollar quotes, e'it\'s'): then nothing is pruned. */
 static bool read_token(const char *p, token *out) {
   *out = (token){T_SIGN, p, 1};
   if (*p == '\'' || *p == '"') {
@@ -157,6 +157,7 @@ static bool read_token(const char *p, token *out) {
   } else if (word_byte(*p)) {
     out->kind = T_WORD;
     while (word_byte(p[out->len])) out->len++;
+    if (out->len == 1 && (*p | 32) == 'e' && p[1] == '\'') return false;
   } else if (strchr("<>!=:", *p)) {
     while (strchr("<>=:", p[out->len]) && p[out->len]) out->len++;
   } else if (!strncmp(p, "--", 2) || !strncmp(p, "/*", 2) || *p == '$') {
@@ -515,19 +516,24 @@ tl_status tl_picks_all(const tl_snapshot *snapshot, tl_picks *out, tl_error *err
   return out->items ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot list %zu files", snapshot->file_count);
 }
 
+static int deeper(const token *t) { /* brackets of every kind hold conditions: [a AND b, c][2] */
+  if (t->kind != T_SIGN || t->len != 1) return 0;
+  return (*t->text == '(' || *t->text == '[' || *t->text == '{') - (*t->text == ')' || *t->text == ']' || *t->text == '}');
+}
+
 /* Goes through the parts between outermost ANDs; a condition with an outermost OR, or a CASE, is one part. */
 static tl_status each_part(tl_relation *relation, const tl_snapshot *snapshot, const tokens *list, tl_buf *partitions, simples *parts, tl_error *err) {
   const token *start = list->items, *last = list->items + list->count - 1;
   int depth = 0;
   bool between = false, whole = false;
   for (const token *t = start; t < last; t++) {
-    depth += is_sign(t, "(") - is_sign(t, ")");
+    depth += deeper(t);
     whole |= is_word(t, "CASE") || (depth == 0 && is_word(t, "OR"));
   }
   tl_status st = TL_OK;
   depth = 0;
   for (const token *t = start; !st && t <= last; t++) {
-    depth += is_sign(t, "(") - is_sign(t, ")");
+    depth += deeper(t);
     between |= depth == 0 && is_word(t, "BETWEEN");
     bool cut = t == last || (!whole && depth == 0 && is_word(t, "AND") && !between);
     if (!cut && depth == 0 && is_word(t, "AND")) between = false;

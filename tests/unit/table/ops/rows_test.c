@@ -104,6 +104,10 @@ static void conditions_prune_body(table_fixture *t) {
   assert_int_equal(files_of(t, "volume IS NULL"), 0);
   assert_int_equal(files_of(t, "volume = 3 OR volume = 1999"), 12); /* no conjunction: not looked into */
   assert_int_equal(files_of(t, "lower(symbol) = 's2' AND volume > 1990"), 1);
+  /* ANDs that are none of the whole condition's, which is true for every row, or may be */
+  assert_int_equal(files_of(t, "[volume >= 0 AND symbol = 'S1' AND volume >= 0, true][2]"), 12);
+  assert_int_equal(files_of(t, "{'a': volume >= 0 AND symbol = 'S1' AND volume >= 0, 'b': true}.b"), 12);
+  assert_int_equal(files_of(t, "symbol != e'a\\' AND volume = 3 AND \\'b'"), 12);
 }
 static void conditions_leave_out_files(void **state) {
   (void)state;

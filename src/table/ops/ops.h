@@ -115,6 +115,8 @@ tl_status tl_ops_scan(tl_relation *relation, const tl_snapshot *snapshot, const 
 /* A verb's statement failed: when a file of the newest snapshot cannot be read by itself, TL_ECORRUPT names it; else st. Reads what
  * of the table lies here, unless the failure is one of words or nothing was scanned. */
 tl_status tl_ops_name_unreadable(tl_relation *relation, tl_status st, tl_error *err);
+/* A file of our writer, by its name. Its folders say where its rows were put (work.c); others' may lie anywhere. */
+bool tl_ops_is_ours(const char *path);
 /* Where a file can be read by DuckDB; appended. */
 tl_status tl_ops_local_path(tl_relation *relation, const char *path, tl_buf *out, tl_error *err);
 

@@ -122,6 +122,19 @@ static tl_status fetch_files(tl_relation *relation, const tl_snapshot *snapshot,
 
 /* ---- the SELECT ---- */
 
+bool tl_ops_is_ours(const char *path) { /* part-00003-UUID.zstd.parquet */
+  static const char ending[] = ".zstd.parquet";
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  size_t len = strlen(name), digits = strncmp(name, "part-", 5) ? 0 : strspn(name + 5, "0123456789");
+  return digits >= 5 && len == 5 + digits + 1 + (TL_UUID_TEXT_MAX - 1) + sizeof ending - 1 && !strcmp(name + len - (sizeof ending - 1), ending);
+}
+
+static bool all_ours(const tl_snapshot *snapshot, const tl_picks *files) {
+  for (size_t i = 0; i < files->count; i++)
+    if (!tl_ops_is_ours(snapshot->files[files->items[i]].path)) return false;
+  return true;
+}
+
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
 
 /* Do all picked files have one value of partition field p? */
@@ -184,13 +197,17 @@ static void add_layouts(tl_relation *relation, const tl_snapshot *snapshot, cons
 }
 
 /* One column of the outer SELECT. */
-static void add_column(tl_sql *sql, const tl_snapshot *snapshot, const tl_picks *files, size_t i) {
+static void add_column(tl_sql *sql, const tl_snapshot *snapshot, const tl_picks *files, bool ours, size_t i) {
   const tl_field *field = &snapshot->fields.items[i];
   int part = tl_ops_partition_of(&snapshot->partitioning, i);
+  /* Others' files may tell the bounds of a column without its NaNs, and may have bloom filters that tell 0.0 from -0.0: DuckDB
+   * 1.5.5 trusts both and loses rows. It does not see through two signs. */
+  const char *veil = !ours && (field->type == TL_FIELD_F32 || field->type == TL_FIELD_F64) ? "-(-u." : "u.";
   tl_sql_add(sql, "CAST(");
   if (part < 0) {
-    tl_sql_add(sql, "u.");
+    tl_sql_add(sql, veil);
     tl_sql_name(sql, field->name);
+    if (veil[0] == '-') tl_sql_add(sql, ")");
   } else if (one_value(snapshot, files, (size_t)part)) {
     add_text(sql, snapshot->files[files->items[0]].partition[part]);
   } else {
@@ -248,11 +265,11 @@ static tl_status check_readable(const tl_snapshot *snapshot, tl_error *err) {
 }
 
 static void add_scan(tl_relation *relation, const tl_snapshot *snapshot, const tl_picks *files, const tl_layouts *layouts, bool with_file, tl_sql *out) {
-  bool join = needs_join(snapshot, files, with_file);
+  bool join = needs_join(snapshot, files, with_file), ours = all_ours(snapshot, files);
   tl_sql_add(out, "(SELECT ");
   for (size_t i = 0; i < snapshot->fields.count; i++) {
     if (i) tl_sql_add(out, ", ");
-    add_column(out, snapshot, files, i);
+    add_column(out, snapshot, files, ours, i);
   }
   if (with_file && join) tl_sql_add(out, ", p.f AS \"tl#file\", u.\"tl#row\"");
   else if (with_file) tl_sql_addf(out, ", %zu AS \"tl#file\", u.\"tl#row\"", files->items[0]);

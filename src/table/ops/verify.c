@@ -130,15 +130,6 @@ static tl_status check_rows(checking *c, tl_error *err) {
 
 static bool lies_here(const tl_relation *relation, const char *path) { return relation->store && path[0] != '/' && !strstr(path, "://") && strncmp(path, "file:", 5) != 0; }
 
-/* part-00003-UUID.zstd.parquet below symbol=BTC%2FUSD/: a file of ours, whose folders say where its rows were put (work.c). Others'
- * may lie anywhere. */
-static bool is_ours(const char *path) {
-  static const char ending[] = ".zstd.parquet";
-  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-  size_t len = strlen(name), digits = strncmp(name, "part-", 5) ? 0 : strspn(name + 5, "0123456789");
-  return digits >= 5 && len == 5 + digits + 1 + (TL_UUID_TEXT_MAX - 1) + sizeof ending - 1 && !strcmp(name + len - (sizeof ending - 1), ending);
-}
-
 /* Is `folder` (ends at a slash) the text with %XX for some of its bytes? */
 static bool spells(const char *folder, const char *text) {
   for (; *folder != '/'; text++) {
@@ -153,7 +144,7 @@ static bool spells(const char *folder, const char *text) {
 static void check_folders(checking *c) {
   const tl_data_file *file = &c->snapshot->files[c->file];
   const tl_partitioning *partitioning = &c->snapshot->partitioning;
-  for (size_t p = 0; p < partitioning->count && is_ours(file->path); p++) {
+  for (size_t p = 0; p < partitioning->count && tl_ops_is_ours(file->path); p++) {
     const tl_partition_field *part = &partitioning->items[p];
     tl_field_type type = c->snapshot->fields.items[part->source].type;
     bool one_text = type == TL_FIELD_STRING || type == TL_FIELD_DATE || type <= TL_FIELD_I64; /* of a value; numbers with a point may have two */

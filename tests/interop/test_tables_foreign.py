@@ -163,6 +163,20 @@ def test_a_nan_in_others_files_is_above_every_number(places):
     assert [row[0] for row in tables.read_ticklake("delta", place, table.name).rows] == [1, 3, 4]
 
 
+@pytest.mark.parametrize("type_,values", [(pa.float32(), [1.0, 0.10000000149011612, None]), (pa.float64(), [1.0, 0.1, None]), (pa.binary(), [b"abc", b"\x00\xff", None])])
+def test_partitions_whose_values_have_many_spellings_are_read_and_not_written(places, type_, values):
+    """delta-rs writes 1 where we would write 1.0: two partitions, and a merged row twice."""
+    place = places["local"]
+    table = Table(place, f"spellings-{type_}", "delta", create=False)
+    deltalake.write_deltalake(table.uri, pa.table({"part": pa.array(values, type_), "n": pa.array([1, 2, 3], pa.int64())}), partition_by=["part"])
+    assert tables.read_ticklake("delta", place, table.name).rows == tables.in_order(zip(values, [1, 2, 3]))
+    before = place.files(table.name)
+    for verb, *more in (("append",), ("merge", "--keys", "part"), ("replace",), ("delete", "--where", "true")):
+        done = tables.run(place, ["table", verb, table.uri, *more, *(() if verb == "delete" else ("--from", f"from delta({tables.quoted(table.uri)})"))])
+        assert done.code == 2 and b"'part'" in done.err, (verb, done)
+    assert place.files(table.name) == before
+
+
 def test_append_only_tables_only_grow(places):
     place = places["local"]
     table = Table(place, "append-only", "delta", properties=["delta.appendOnly=true"])

@@ -3,8 +3,10 @@
  * log), or, of a file elsewhere, a URI. Instants have two spellings in foreign logs; here they have one. Pure. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "market/time.h"
 #include "table/delta/delta.h"
 
@@ -142,6 +144,19 @@ bool tl_delta_instant_format(int64_t us, unsigned digits, bool zone, char separa
 
 static bool is_instant(const tl_field *field) { return field->type == TL_FIELD_TIMESTAMP || field->type == TL_FIELD_TIMESTAMP_NTZ; }
 
+/* \u0001\u00FF, as the format spells bytes -> \x01\xFF, as the engine does. Others write bytes as they are. */
+static void respell_bytes(char *text) {
+  size_t len = strlen(text), to = 0;
+  for (size_t i = 0; i < len; i += 6)
+    if (len - i < 6 || strncasecmp(text + i, "\\u00", 4) != 0 || tl_hex_digit(text[i + 4]) < 0 || tl_hex_digit(text[i + 5]) < 0) return;
+  for (size_t i = 0; i < len; i += 6) {
+    const char byte[] = {'\\', 'x', text[i + 4], text[i + 5]};
+    memcpy(text + to, byte, sizeof byte);
+    to += sizeof byte;
+  }
+  text[to] = 0;
+}
+
 tl_status tl_delta_value_read(const tl_field *field, const char *text, char **out, tl_error *err) {
   char instant[40];
   int64_t us;
@@ -151,6 +166,7 @@ tl_status tl_delta_value_read(const tl_field *field, const char *text, char **ou
   if (is_instant(field) && tl_delta_instant_parse(text, strlen(text), &us, &digits) && tl_delta_instant_format(us, 6, true, 'T', instant))
     text = instant;
   *out = tl_strdup(text);
+  if (*out && field->type == TL_FIELD_BINARY) respell_bytes(*out);
   return *out ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot hold a partition value");
 }
 

@@ -127,6 +127,12 @@ tl_status tl_delta_unwritable(const tl_delta_protocol *protocol, const tl_delta_
   for (size_t i = 0; i < fields->count; i++)
     if (fields->items[i].type == TL_FIELD_OTHER)
       return explain(&text, why, tl_buf_appendf(&text, err, "its column '%s' is of a type this engine does not write", fields->items[i].name));
+  for (size_t i = 0; i < metadata->partition_columns.count; i++) {
+    int at = tl_fields_find(fields, metadata->partition_columns.items[i]);
+    tl_field_type type = at < 0 ? TL_FIELD_STRING : fields->items[at].type;
+    if (type == TL_FIELD_F32 || type == TL_FIELD_F64 || type == TL_FIELD_BINARY) /* 1, 1.0 and 1e0 would be partitions of their own */
+      return explain(&text, why, tl_buf_appendf(&text, err, "it is partitioned by '%s', whose type has more than one spelling for a value", fields->items[at].name));
+  }
   for (size_t i = 0; i < metadata->configuration.count; i++) {
     tl_partitioning partitioning;
     if (strncmp(metadata->configuration.items[i].key, "ticklake.partition.", 19) != 0) continue;

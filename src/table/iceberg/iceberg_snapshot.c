@@ -259,9 +259,13 @@ static tl_status judge_writable(tl_table_log *log, const tl_iceberg_own *own, tl
   else if (tl_iceberg_property(m, "encryption.key-id")) st = tl_buf_appends(&why, "it is encrypted", err);
   for (size_t i = 0; !st && !why.len && i < s->fields.count; i++)
     if (s->fields.items[i].type == TL_FIELD_OTHER) st = tl_buf_appendf(&why, err, "column '%s' is of a type that is not written", s->fields.items[i].name);
-  for (size_t i = 0; !st && !why.len && i < s->partitioning.count; i++)
-    if (s->partitioning.items[i].transform == TL_TRANSFORM_OTHER)
-      st = tl_buf_appendf(&why, err, "partition '%s' has a transform that is not written", s->partitioning.items[i].name);
+  for (size_t i = 0; !st && !why.len && i < s->partitioning.count; i++) {
+    const tl_partition_field *field = &s->partitioning.items[i];
+    tl_field_type type = field->transform == TL_TRANSFORM_IDENTITY ? s->fields.items[field->source].type : TL_FIELD_STRING;
+    if (field->transform == TL_TRANSFORM_OTHER) st = tl_buf_appendf(&why, err, "partition '%s' has a transform that is not written", field->name);
+    else if (type == TL_FIELD_F32 || type == TL_FIELD_F64)
+      st = tl_buf_appendf(&why, err, "it is partitioned by '%s', whose type has more than one spelling for a value", field->name);
+  }
   if (!st && why.len && !(s->unwritable = tl_buf_take(&why))) st = no_memory(err);
   tl_buf_deinit(&why);
   return st;

@@ -133,7 +133,7 @@ static tl_status add_key(tl_table_log *log, const tl_iceberg_metadata *m, tl_tex
   return st ? st : paths_add(out, key, err);
 }
 
-/* The keys of a snapshot's list and manifests; data: those of its live files too. `seen` holds manifests whose files are in. */
+/* The keys of a snapshot's list and manifests; data: those of its live data and delete files too. `seen` holds manifests whose files are in. */
 static tl_status add_snapshot(tl_table_log *log, const tl_iceberg_metadata *m, const tl_iceberg_snap *snap, bool data, paths *seen, paths *out, tl_error *err) {
   tl_manifest_list list = {0};
   tl_manifest_spec *specs = NULL;
@@ -145,7 +145,7 @@ static tl_status add_snapshot(tl_table_log *log, const tl_iceberg_metadata *m, c
   for (size_t i = 0; !st && i < list.count; i++) {
     const tl_manifest_info *info = &list.items[i];
     st = add_key(log, m, tl_text_from(info->path), out, err);
-    if (st || !data || info->content != 0 || paths_have(seen, info->path)) continue;
+    if (st || !data || paths_have(seen, info->path)) continue; /* old snapshots may hold delete files, too */
     const tl_manifest_spec *spec = tl_iceberg_spec_of(specs, m->spec_count, info->spec_id);
     tl_iceberg_entries entries = {0};
     st = spec ? tl_iceberg_entries_load(log, m, info, i, spec, &entries, err)

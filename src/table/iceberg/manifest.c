@@ -284,7 +284,8 @@ static tl_status judge(reader *r) {
   tl_manifest_entry *e = &r->entry;
   if (!r->has_status || !r->has_path || !r->has_rows || e->rows < 0 || e->bytes < 0 || !e->path.len || memchr(e->path.data, 0, e->path.len))
     return tl_fail(r->err, TL_ECORRUPT, "an entry of manifest '%s' lacks its status, path, size or row count", r->what);
-  if (r->content != 0) return tl_fail(r->err, TL_EUSAGE, "manifest '%s' holds delete files: they cannot be read", r->what);
+  if (r->content != 0 && !r->info->content) return tl_fail(r->err, TL_EUSAGE, "manifest '%s' holds delete files: they cannot be read", r->what);
+  if (r->info->content) return TL_OK; /* of delete files nobody asks but the path */
   if (r->format.len != 7 || strncasecmp(r->format.data, "PARQUET", 7) != 0)
     return tl_fail(r->err, TL_EUSAGE, "manifest '%s' holds files of the format '%.*s': only Parquet is read", r->what,
                    (int)(r->format.len < 32 ? r->format.len : 32), r->format.data ? r->format.data : "");

@@ -88,6 +88,24 @@ static void row_level_deletes_are_refused_while_they_live(void **state) {
   table_close(&t, true);
 }
 
+static int is_a(void *found, const char *path) {
+  *(bool *)found |= !strcmp(path, "a");
+  return 0;
+}
+
+/* Spark rewrites a table with deletes; the snapshots before that still need them. */
+static void a_vacuum_keeps_the_delete_files_of_snapshots(void **state) {
+  (void)state;
+  table t;
+  bool kept = false;
+  tl_error err = {0};
+  one_file(&t);
+  rewrite_list(&t, 1, 1, false);
+  assert_int_equal(tl_format_iceberg.keeps(t.log, 0, is_a, &kept, &err), TL_OK);
+  assert_true(kept);
+  table_close(&t, true);
+}
+
 static void a_file_that_is_there_twice_is_refused(void **state) {
   (void)state;
   table t;
@@ -163,6 +181,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(files_of_two_specs_share_the_fields_both_have),
     cmocka_unit_test(row_level_deletes_are_refused_while_they_live),
+    cmocka_unit_test(a_vacuum_keeps_the_delete_files_of_snapshots),
     cmocka_unit_test(a_file_that_is_there_twice_is_refused),
     cmocka_unit_test(version_1_is_read_and_not_written),
     cmocka_unit_test(columns_that_are_not_written_are_named),

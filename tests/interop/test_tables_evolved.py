@@ -152,7 +152,8 @@ def test_names_that_others_spell_otherwise(place):
     assert rows_of_where(place, "t", '"52w high" = \'top\'') == [(1, "top")]
 
 
-def test_files_without_ids_go_by_the_mapping(place):
+@pytest.mark.parametrize("alone", [False, True])
+def test_files_without_ids_go_by_the_mapping(place, alone):
     create(place, "t")
     spell(only_file(place, "t"), {"id": "record", "a": "text"}, keep_ids=False)
     folder = pathlib.Path(place.base("t")) / "metadata"
@@ -160,8 +161,8 @@ def test_files_without_ids_go_by_the_mapping(place):
     metadata = json.loads(newest.read_text())
     mapping = json.loads(metadata["properties"]["schema.name-mapping.default"])
     assert [m["names"] for m in mapping] == [["id"], ["a"], ["x"], ["ladder"]]
-    mapping[0]["names"].append("record")
-    mapping[1]["names"].append("text")
+    for entry, name in zip(mapping, ["record", "text"]):
+        entry["names"] = [name] if alone else [*entry["names"], name]
     metadata["properties"]["schema.name-mapping.default"] = json.dumps(mapping)
     newest.write_text(json.dumps(metadata))
     columns, rows = rows_of(place, "t")

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "market/number.h"
 #include "table/iceberg/metadata.h"
 
 /* Written as it is by everybody. */
@@ -34,15 +35,26 @@ static bool column_moved(const tl_fields *now, const tl_fields *then) {
   return false;
 }
 
-static bool has_other_names(const tl_iceberg_metadata *m) { /* the mapping, for columns */
+static bool names_alone(const tl_json_value *entry, const tl_fields *fields) { /* does the entry say what the column's name says? */
+  const tl_json_value *names = tl_json_get(entry, "names"), *value = NULL;
+  tl_json_iter iter = tl_json_iter_of(names);
+  tl_text name = {0}, id = {0};
+  int64_t number = -1;
+  if (tl_json_count(names) != 1 || !tl_json_iter_next(&iter, NULL, &value) || !tl_json_string(value, &name)) return false;
+  if (!tl_json_number(tl_json_get(entry, "field-id"), &id) || tl_number_i64(id.data, id.len, &number) != TL_NUMBER_OK) return false;
+  for (size_t i = 0; i < fields->count; i++)
+    if (fields->items[i].id == number) return !strcasecmp(fields->items[i].name, name.data);
+  return true;
+}
+
+static bool has_other_names(const tl_iceberg_metadata *m, const tl_fields *fields) { /* the mapping, for columns */
   const char *text = tl_iceberg_property(m, TL_ICEBERG_MAPPING);
   const tl_json_value *entry;
   tl_json *json = NULL;
   if (!text) return false;
   if (tl_json_open(text, strlen(text), 0, &json, NULL)) return true;
   bool other = false;
-  for (tl_json_iter iter = tl_json_iter_of(tl_json_root(json)); tl_json_iter_next(&iter, NULL, &entry);)
-    other |= tl_json_count(tl_json_get(entry, "names")) != 1;
+  for (tl_json_iter iter = tl_json_iter_of(tl_json_root(json)); tl_json_iter_next(&iter, NULL, &entry);) other |= !names_alone(entry, fields);
   tl_json_close(json);
   return other;
 }
@@ -99,7 +111,7 @@ static bool is_hidden(const tl_iceberg_metadata *m, const tl_json_value *type, i
 /* ---- the whole ---- */
 
 void tl_iceberg_names(const tl_iceberg_metadata *m, const tl_iceberg_schema *schema, tl_fields *fields, bool *by_id) {
-  *by_id = !all_known(m) || has_other_names(m);
+  *by_id = !all_known(m) || has_other_names(m, fields);
   for (size_t i = 0; !*by_id && i < m->schema_count; i++) *by_id = column_moved(fields, &m->schemas[i].fields);
   for (size_t i = 0; i < fields->count; i++) {
     tl_field *field = &fields->items[i];

@@ -427,7 +427,7 @@ static void typed_columns(tl_sql *sql, const tl_snapshot *snapshot, bool nulls) 
     int column = snapshot->partitioning.items[p].column;
     if (column < 0) continue;
     if (nulls) tl_sql_add(sql, ", CAST(NULL AS ");
-    else tl_sql_addf(sql, ", CAST(k%zu AS ", p);
+    else tl_sql_addf(sql, ", CAST(\"tl#k%zu\" AS ", p);
     tl_sql_type(sql, &snapshot->fields.items[column]);
     tl_sql_add(sql, ") AS ");
     tl_sql_name(sql, snapshot->fields.items[column].name);
@@ -473,7 +473,7 @@ tl_status tl_ops_partition_picks(tl_relation *relation, const tl_snapshot *snaps
   tl_status st = m.items ? tl_picks_all(snapshot, out, err) : tl_fail(err, TL_ENOMEM, "cannot look at partitions");
   if (st || !snapshot->file_count) goto done;
   size_t columns = snapshot->partitioning.count;
-  tl_sql_add(&sql, "SELECT CAST(i AS VARCHAR) FROM (SELECT i");
+  tl_sql_add(&sql, "SELECT CAST(\"tl#i\" AS VARCHAR) FROM (SELECT \"tl#i\"");
   typed_columns(&sql, snapshot, false);
   tl_sql_add(&sql, " FROM (VALUES ");
   for (size_t f = 0; f < snapshot->file_count; f++) { /* one row for each run of files of one partition */
@@ -487,8 +487,8 @@ tl_status tl_ops_partition_picks(tl_relation *relation, const tl_snapshot *snaps
     }
     tl_sql_add(&sql, ")");
   }
-  tl_sql_add(&sql, ") v(i");
-  for (size_t p = 0; p < columns; p++) tl_sql_addf(&sql, ", k%zu", p);
+  tl_sql_add(&sql, ") v(\"tl#i\""); /* no name a column could have */
+  for (size_t p = 0; p < columns; p++) tl_sql_addf(&sql, ", \"tl#k%zu\"", p);
   tl_sql_addf(&sql, ")) WHERE (%s\n)", where);
   st = tl_sql_rows(&sql, relation->link, take_mark, &m);
   out->count = 0;

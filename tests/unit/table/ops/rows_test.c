@@ -114,6 +114,23 @@ static void conditions_leave_out_files(void **state) {
   FOR_EACH_FACES(conditions_prune_body)
 }
 
+/* Names the engine's own statements could use. */
+static void partition_names_body(table_fixture *t) {
+  table_create(t, "i INTEGER, k0 VARCHAR, v BIGINT", "i,k0", NULL);
+  append_rows(t, "SELECT g::INTEGER AS i, 'x' || g AS k0, g AS v FROM range(10, 15) t(g)");
+  assert_int_equal(files_of(t, "i = 12"), 1);
+  assert_int_equal(files_of(t, "k0 = 'x13'"), 1);
+  assert_int_equal(files_of(t, "i > 13 OR k0 = 'x10'"), 2);
+  MUST(tl_relation_delete(t->relation, "i = 12", &t->changed, err));
+  assert_int_equal(t->changed.rows_deleted, 1);
+  assert_table(t, "v", "SELECT * FROM (VALUES (10), (11), (13), (14)) w(v)");
+}
+
+static void partition_columns_may_have_short_names(void **state) {
+  (void)state;
+  FOR_EACH_FACES(partition_names_body)
+}
+
 /* ---- types and columns ---- */
 
 static tl_status try_append(table_fixture *t, const char *rows, tl_error *err) {
@@ -378,6 +395,7 @@ int main(void) {
     cmocka_unit_test(both_zeros_are_found_by_either),
     cmocka_unit_test(awkward_rows_come_back_and_conditions_prune_soundly),
     cmocka_unit_test(conditions_leave_out_files),
+    cmocka_unit_test(partition_columns_may_have_short_names),
     cmocka_unit_test(values_that_fit_are_taken_and_others_refused_by_name),
     cmocka_unit_test(times_without_end_are_refused_by_name),
     cmocka_unit_test(texts_of_times_lose_nothing),

@@ -277,7 +277,7 @@ tl_status tl_s3_prove(tl_s3 *s, bool upload, tl_error *err) {
   if (!*proven) {
     char key[64], id[TL_S3_PUT_ID_MAX];
     tl_s3_new_put_id(id);
-    snprintf(key, sizeof key, ".probe-%s.tmp", id);
+    snprintf(key, sizeof key, TL_STORE_PROBE "%s.tmp", id);
     st = prove_with(s, key, upload, err);
     if (st != TL_ENET) tl_s3_remove(s, key, NULL); /* else it waits long for the same */
     *proven = !st;

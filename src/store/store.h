@@ -45,6 +45,9 @@ const char *tl_store_uri(const tl_store *store);        /* absolute path of the 
 const char *tl_store_local(const tl_store *store);      /* the folder; NULL for S3 */
 bool tl_store_is_local(const tl_store *store);
 
+/* Objects that try out whether a store honours conditions; a writer that dies just then leaves one. */
+#define TL_STORE_PROBE ".probe-"
+
 /* TL_ENOTFOUND when there is none; TL_ELIMIT over bytes_max. Appends to out. info may be NULL. */
 tl_status tl_store_get(tl_store *store, const char *key, size_t bytes_max, tl_buf *out, tl_store_info *info, tl_error *err);
 /* Bytes [offset, offset + len) that the object has; fewer at its end. */

@@ -159,7 +159,12 @@ def test_storms_end_in_an_error(world, minio, storm):  # noqa: F811
         between.rule = only(methods, what, 10**9)
         world.fails("s3://", within=240, **minio.environment(between.port))
     world.append()
+    probe = f"tables/{world.table.name}/.probe-0123456789abcdef0123456789abcdef.tmp"  # of a writer that died while it tried the store
+    minio.put(world.table.place.bucket, probe, b"x")
+    world.table.run("vacuum", "--retain", "168h")
+    assert probe in minio.list(world.table.place.bucket)
     world.table.run("vacuum", "--retain", "0h", "--force")
+    assert probe not in minio.list(world.table.place.bucket)
     world.table.check()
     assert world.table.run("verify")["wrong"] == 0
 

@@ -2,7 +2,7 @@
  * themselves older than the retention, for a running writer's files are protected by nothing but their age.
  * Never touched: what begins with _ or . at the top of the table (logs, ledgers, work folders of the living), but for the
  * folders of a partition column that is named so. What writers that died had begun aside (work folders, .NAME.PID-N.tmp
- * beside any file, the logs' too) is removed after a day, with `force` at once. A folder that holds another table, or a lake,
+ * beside any file, the logs' too; on S3 .probe-ID.tmp) is removed after a day, with `force` at once. A folder that holds another table, or a lake,
  * is not vacuumed at all: nothing of it is named by this table's logs.
  * Cost: one listing of the table; the paths kept, in memory. */
 #include <errno.h>
@@ -121,11 +121,12 @@ static int look(void *to, const char *key, const tl_store_info *info) {
     s->foreign = tl_strdup(key);
     return s->failed = true;
   }
-  const char *writer = tl_store_is_local(s->relation->store) ? aside_writer(key) : NULL;
+  bool local = tl_store_is_local(s->relation->store), probe = !local && !strncmp(key, TL_STORE_PROBE, sizeof TL_STORE_PROBE - 1);
+  const char *writer = local ? aside_writer(key) : NULL;
   bool work = !strncmp(key, TL_WORK_FOLDER "/", sizeof TL_WORK_FOLDER); /* sweep_work's */
-  if (writer && !work) {
+  if (probe || (writer && !work)) {
     bool old = tl_clock_now_ns() / TL_NS_PER_MS - info->mtime_ms > day_ms;
-    return (old || s->force) && !is_alive(writer) ? take(s, key, info) : 0;
+    return (old || s->force) && !(writer && is_alive(writer)) ? take(s, key, info) : 0;
   }
   bool hidden = (key[0] == '_' || key[0] == '.') && !is_partition_folder(s->relation->faces[0].snapshot, key);
   if (hidden) return 0;

@@ -24,7 +24,8 @@ struct tl_table {
 /* ---- opening ---- */
 
 static tl_status open_engine(tl_table *t, const tl_table_options *o, tl_error *err) {
-  tl_engine_options options = {.memory_bytes = o->memory_max_bytes > 0 ? o->memory_max_bytes : (int64_t)1 << 30, .spill = t->temp ? t->temp : tl_io_temp()};
+  tl_engine_options options = {.memory_bytes = o->memory_max_bytes > 0 ? o->memory_max_bytes : (int64_t)1 << 30, .threads_vary = true,
+                               .spill = t->temp ? t->temp : tl_io_temp()};
   return tl_engine_open(&options, &t->engine, err);
 }
 

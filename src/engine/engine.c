@@ -73,13 +73,17 @@ static tl_status open_database(tl_engine *engine, const tl_engine_options *optio
   return st;
 }
 
-static tl_status set_up(tl_engine *engine, tl_error *err) {
+static tl_status set_up(tl_engine *engine, bool threads_vary, tl_error *err) {
   duckdb_connection connection = NULL;
   duckdb_result result = {0};
   tl_status st = tl_engine_connect(engine, &connection, err);
   if (st) return st;
   st = tl_engine_add_session(connection, err);
   if (!st) st = tl_engine_add_table_functions(connection, err);
+  if (!st && threads_vary) {
+    st = tl_engine_numbers_on(connection, "SET GLOBAL allowed_configs = ['threads']; SELECT current_setting('threads')", NULL, 0, &engine->threads, 1, err);
+    if (engine->threads == 1) engine->threads = 0;
+  }
   if (!st) st = tl_engine_execute(connection, "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL lock_configuration = true", NULL, 0,
                                   false, &result, err);
   duckdb_destroy_result(&result);
@@ -91,7 +95,7 @@ tl_status tl_engine_open(const tl_engine_options *options, tl_engine **out, tl_e
   tl_engine *engine = tl_calloc(1, sizeof *engine);
   if (!engine) return tl_fail(err, TL_ENOMEM, "cannot open DuckDB");
   tl_status st = open_database(engine, options ? options : &(tl_engine_options){0}, err);
-  if (!st) st = set_up(engine, err);
+  if (!st) st = set_up(engine, options && options->threads_vary, err);
   if (st) tl_engine_close(engine);
   else *out = engine;
   return st;

@@ -3,7 +3,7 @@
  * Opening costs 20 to 90 ms and 40 MB (the library is large), so callers open an engine only when they need one; an
  * import into fresh files never does. What callers may rely on:
  * - an engine is in memory, in UTC, reads local files and nothing else: no extension is installed or loaded, by itself
- *   or by a LOAD or INSTALL statement, so no query reaches the network; settings cannot be changed by a query;
+ *   or by a LOAD or INSTALL statement, so no query reaches the network; settings cannot be changed by a query (but see threads_vary);
  * - results stream, in the order the query states: memory does not grow with their rows;
  * - SQL has functions more: in_session(timestamp, 'regular' | 'extended' | 'all', '1m') says whether the bar of that
  *   length (or the tick: '1s') belongs to the exchange session (market/calendar.h); those of transforms.c;
@@ -27,6 +27,7 @@ typedef struct tl_engine tl_engine;
 typedef struct tl_engine_options {
   int64_t memory_bytes; /* limit of DuckDB's buffers, 0: its default, 80 % of the machine */
   int threads;          /* 0: one per core */
+  bool threads_vary;    /* tl_link_copy may take one for a while; a query may set them then, too */
   const char *spill;    /* folder below which a folder of the engine's own takes what does not fit memory_bytes; NULL: nothing is spilled */
 } tl_engine_options;
 

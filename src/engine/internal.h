@@ -8,6 +8,7 @@
 
 struct tl_engine {
   duckdb_database database;
+  int64_t threads; /* 0: they do not vary */
 };
 
 tl_status tl_engine_connect(tl_engine *engine, duckdb_connection *out, tl_error *err);

@@ -1,39 +1,59 @@
 /* link.c - statements one after the other on one connection, their results as text. */
 #include "engine/link.h"
 
+#include <inttypes.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/alloc.h"
 #include "engine/internal.h"
 
 struct tl_link {
   duckdb_connection connection;
+  int64_t threads; /* of the engine; 0: leave them alone */
+  bool alone;
 };
 
 tl_status tl_link_open(tl_engine *engine, tl_link **out, tl_error *err) {
   tl_link *link = tl_calloc(1, sizeof *link);
   if (!link) return tl_fail(err, TL_ENOMEM, "cannot connect to DuckDB");
   tl_status st = tl_engine_connect(engine, &link->connection, err);
+  link->threads = engine->threads;
   if (st) tl_free(link);
   else *out = link;
   return st;
 }
 
+/* The engine has one thread now, or its own number again. DuckDB knows it only for the whole database. */
+static tl_status be_alone(tl_link *link, bool alone, tl_error *err) {
+  char sql[48];
+  duckdb_result result = {0};
+  if (!link->threads || link->alone == alone) return TL_OK;
+  snprintf(sql, sizeof sql, "SET threads = %" PRId64, alone ? 1 : link->threads);
+  tl_status st = tl_engine_execute(link->connection, sql, NULL, 0, false, &result, err);
+  duckdb_destroy_result(&result);
+  if (!st) link->alone = alone;
+  return st;
+}
+
 void tl_link_close(tl_link *link) {
   if (!link) return;
+  be_alone(link, false, NULL);
   duckdb_disconnect(&link->connection);
   tl_free(link);
 }
 
 tl_status tl_link_run(tl_link *link, const char *sql, tl_error *err) {
   duckdb_result result = {0};
-  tl_status st = tl_engine_execute(link->connection, sql, NULL, 0, false, &result, err);
+  tl_status st = be_alone(link, false, err);
+  if (!st) st = tl_engine_execute(link->connection, sql, NULL, 0, false, &result, err);
   duckdb_destroy_result(&result);
   return st;
 }
 
 tl_status tl_link_numbers(tl_link *link, const char *sql, int64_t *out, size_t count, tl_error *err) {
-  return tl_engine_numbers_on(link->connection, sql, NULL, 0, out, count, err);
+  tl_status st = be_alone(link, false, err);
+  return st ? st : tl_engine_numbers_on(link->connection, sql, NULL, 0, out, count, err);
 }
 
 tl_status tl_link_check(tl_link *link, const char *sql, tl_error *err) {
@@ -77,7 +97,8 @@ static tl_status only_text(duckdb_result *result, size_t count, tl_error *err) {
 tl_status tl_link_rows(tl_link *link, const char *sql, tl_link_row each, void *to, tl_error *err) {
   duckdb_result result = {0};
   tl_cell *cells = NULL;
-  tl_status st = tl_engine_execute(link->connection, sql, NULL, 0, false, &result, err);
+  tl_status st = be_alone(link, false, err);
+  if (!st) st = tl_engine_execute(link->connection, sql, NULL, 0, false, &result, err);
   size_t count = st ? 0 : duckdb_column_count(&result);
   if (!st) st = only_text(&result, count, err);
   if (!st && !(cells = tl_calloc(count ? count : 1, sizeof *cells))) st = tl_fail(err, TL_ENOMEM, "cannot read a query's rows");
@@ -94,6 +115,7 @@ tl_status tl_link_rows(tl_link *link, const char *sql, tl_link_row each, void *t
 
 /* ---- what COPY returns ---- */
 
+enum { ROW_GROUP = 122880 }; /* DuckDB's: what one thread writes */
 enum { COPIED_PATH, COPIED_ROWS, COPIED_BYTES, COPIED_STATS = 4, COPIED_COLUMNS = 6 };
 
 typedef struct pairs { /* a MAP vector: where each row's pairs lie, and their two sides */
@@ -125,9 +147,10 @@ static tl_status copied_at(duckdb_data_chunk chunk, idx_t row, tl_link_copied ea
   return st;
 }
 
-tl_status tl_link_copy(tl_link *link, const char *sql, tl_link_copied each, void *to, tl_error *err) {
+tl_status tl_link_copy(tl_link *link, const char *sql, int64_t rows, tl_link_copied each, void *to, tl_error *err) {
   duckdb_result result = {0};
-  tl_status st = tl_engine_execute(link->connection, sql, NULL, 0, false, &result, err);
+  tl_status st = be_alone(link, rows <= ROW_GROUP, err);
+  if (!st) st = tl_engine_execute(link->connection, sql, NULL, 0, false, &result, err);
   if (!st && (duckdb_column_count(&result) != COPIED_COLUMNS || duckdb_column_type(&result, COPIED_STATS) != DUCKDB_TYPE_MAP))
     st = tl_fail(err, TL_EINTERNAL, "DuckDB's COPY does not return the statistics it should");
   while (!st) {

@@ -32,6 +32,7 @@ typedef struct tl_copied { /* one file a COPY wrote */
   size_t stat_count;
 } tl_copied;
 typedef tl_status (*tl_link_copied)(void *to, const tl_copied *file, tl_error *err);
-/* sql: COPY ... (FORMAT parquet, RETURN_STATS, ...). A file without rows is told too. */
-tl_status tl_link_copy(tl_link *link, const char *sql, tl_link_copied each, void *to, tl_error *err);
+/* sql: COPY ... (FORMAT parquet, RETURN_STATS, ...) of about `rows`. A file without rows is told too. Those of a row group at
+ * most are written by one thread, where the engine lets them vary: handing so few rows from thread to thread doubles the cost. */
+tl_status tl_link_copy(tl_link *link, const char *sql, int64_t rows, tl_link_copied each, void *to, tl_error *err);
 #endif

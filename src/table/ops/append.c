@@ -60,19 +60,18 @@ static tl_status take_part(void *to, const tl_cell *cells, size_t count, tl_erro
 
 tl_status tl_stage(tl_work *work, const char *select, tl_staged *out, tl_error *err) {
   tl_sql sql = {.err = err};
-  const char *comma = "";
   *out = (tl_staged){.text_count = work->partition_count};
   tl_sql_addf(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#src\" AS SELECT * FROM (%s)", select);
   if (work->partition_count || work->order.buf.len) tl_sql_add(&sql, " ORDER BY ");
-  for (size_t p = 0; p < work->partition_count; p++, comma = ", ") tl_sql_addf(&sql, "%s\"tl#p%zu\"", comma, p);
-  if (work->order.buf.len) tl_sql_addf(&sql, "%s%s", comma, work->order.buf.data);
+  tl_stage_texts(work, "", &sql);
+  if (work->order.buf.len) tl_sql_addf(&sql, "%s%s", work->partition_count ? ", " : "", work->order.buf.data);
   if (work->tie && sql.buf.len && (work->partition_count || work->order.buf.len)) tl_sql_addf(&sql, ", %s", work->tie);
   tl_status st = tl_ops_refusal(tl_sql_run(&sql, work->relation->link), err);
   if (!st) {
-    tl_sql_add(&sql, "SELECT ");
-    for (size_t p = 0; p < work->partition_count; p++) tl_sql_addf(&sql, "\"tl#p%zu\", ", p);
+    tl_stage_texts(work, "SELECT ", &sql);
+    tl_sql_add(&sql, work->partition_count ? ", " : "SELECT ");
     tl_sql_add(&sql, "CAST(min(rowid) AS VARCHAR), CAST(max(rowid) AS VARCHAR), CAST(count(*) AS VARCHAR) FROM \"tl#src\"");
-    for (size_t p = 0; p < work->partition_count; p++) tl_sql_addf(&sql, "%s\"tl#p%zu\"", p ? ", " : " GROUP BY ", p);
+    tl_stage_texts(work, " GROUP BY ", &sql);
     tl_sql_add(&sql, " HAVING count(*) > 0 ORDER BY min(rowid)");
     st = tl_sql_rows(&sql, work->relation->link, take_part, &(part_reader){out, &work->snapshot->partitioning});
   }

@@ -414,13 +414,30 @@ static void add_finished(const tl_work *work, const givens *rows, tl_sql *sql) {
   }
 }
 
+/* A second copy of a text in each row would cost as much as sorting the rows. */
+static const char *text_column(const tl_work *work, size_t part) {
+  int column = work->snapshot->partitioning.items[part].column;
+  return column >= 0 && work->fields.items[column].type == TL_FIELD_STRING ? work->fields.items[column].name : NULL;
+}
+
+void tl_stage_text(const tl_work *work, size_t part, tl_sql *sql) {
+  const char *column = text_column(work, part);
+  if (column) tl_sql_name(sql, column);
+  else tl_sql_addf(sql, "\"tl#p%zu\"", part);
+}
+
+void tl_stage_texts(const tl_work *work, const char *before, tl_sql *sql) {
+  for (size_t p = 0; p < work->partition_count; p++) {
+    tl_sql_add(sql, p ? ", " : before);
+    tl_stage_text(work, p, sql);
+  }
+}
+
 static void add_texts(const tl_work *work, tl_sql *sql) {
-  const tl_partitioning *partitioning = &work->snapshot->partitioning;
-  for (size_t p = 0; p < partitioning->count; p++) {
-    const tl_partition_field *field = &partitioning->items[p];
+  for (size_t p = 0; p < work->partition_count; p++) {
+    if (text_column(work, p)) continue;
     tl_sql_add(sql, ", ");
-    if (field->column >= 0 && field->column != field->source) tl_sql_name(sql, work->fields.items[field->column].name); /* filled already */
-    else tl_ops_partition_sql(sql, &work->fields, field);
+    tl_ops_partition_sql(sql, &work->fields, &work->snapshot->partitioning.items[p]);
     tl_sql_addf(sql, " AS \"tl#p%zu\"", p);
   }
 }

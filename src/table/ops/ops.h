@@ -4,7 +4,8 @@
  * (both faces: faces.c) -> on TL_ECONFLICT all again. tl_work holds one such attempt; whatever it wrote and did not
  * commit is removed by tl_work_deinit.
  * Rows being handled lie in temporary tables of the relation's link; names of ours hold a '#', which keeps them apart
- * from a table's columns: "tl#file" (index of the file in the snapshot), "tl#p0" (text of partition field 0). */
+ * from a table's columns: "tl#file" (index of the file in the snapshot), "tl#p0" (text of partition field 0, where no
+ * column is that text: tl_stage_text). */
 #ifndef TL_TABLE_OPS_H
 #define TL_TABLE_OPS_H
 #include "engine/link.h"
@@ -230,6 +231,9 @@ void tl_staged_deinit(tl_staged *staged);
 tl_status tl_stage_select(tl_work *work, const tl_write *write, bool texts, tl_sql *out, tl_error *err);
 /* Puts that select, or any other with the same columns, into the temporary table "tl#src", by partition and order. */
 tl_status tl_stage(tl_work *work, const char *select, tl_staged *out, tl_error *err);
+/* The column of "tl#src" with the text of partition field `part`. */
+void tl_stage_text(const tl_work *work, size_t part, tl_sql *sql);
+void tl_stage_texts(const tl_work *work, const char *before, tl_sql *sql); /* of all: `before` the first, commas between */
 /* Files of every partition of "tl#src"; sums are added to changed->rows_inserted. */
 tl_status tl_stage_write(tl_work *work, const tl_staged *staged, tl_error *err);
 /* Was this txn committed already? Then *changed says so. */

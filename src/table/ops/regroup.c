@@ -97,7 +97,10 @@ static void add_texts_join(const regrouping *r, tl_sql *sql) {
   tl_sql_add(sql, ") v(\"tl#g\"");
   for (size_t p = 0; p < r->work->partition_count; p++) tl_sql_addf(sql, ", k%zu", p);
   tl_sql_add(sql, ") ON true");
-  for (size_t p = 0; p < r->work->partition_count; p++) tl_sql_addf(sql, " AND v.k%zu IS NOT DISTINCT FROM s.\"tl#p%zu\"", p, p);
+  for (size_t p = 0; p < r->work->partition_count; p++) {
+    tl_sql_addf(sql, " AND v.k%zu IS NOT DISTINCT FROM s.", p);
+    tl_stage_text(r->work, p, sql);
+  }
 }
 
 /* cells: the four numbers of each staged part, in their order */
@@ -121,7 +124,7 @@ static tl_status read_come(regrouping *r, tl_error *err) {
   tl_sql_add(&sql, " FROM (SELECT s.rowid AS r, s.*, ");
   tl_content_hash(&sql, &r->work->fields, "s");
   tl_sql_add(&sql, " AS h FROM \"tl#src\" s)");
-  for (size_t p = 0; p < r->work->partition_count; p++) tl_sql_addf(&sql, "%s\"tl#p%zu\"", p ? ", " : " GROUP BY ", p);
+  tl_stage_texts(r->work, " GROUP BY ", &sql);
   tl_sql_add(&sql, " ORDER BY min(r))");
   tl_status st = tl_sql_rows(&sql, r->work->relation->link, take_come, r);
   if (!st && r->come_count != r->asked->staged->count) st = tl_fail(err, TL_EINTERNAL, "the rows have fewer partitions than were laid ready");

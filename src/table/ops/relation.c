@@ -48,7 +48,7 @@ static tl_status open_engine(tl_relation *relation, tl_error *err) {
   tl_status st = TL_OK;
   relation->engine = relation->options.engine;
   if (!relation->engine) {
-    tl_engine_options options = {.memory_bytes = relation->options.memory_bytes, .spill = relation->temp};
+    tl_engine_options options = {.memory_bytes = relation->options.memory_bytes, .threads_vary = true, .spill = relation->temp};
     st = tl_engine_open(&options, &relation->engine, err);
     relation->own_engine = !st;
   }

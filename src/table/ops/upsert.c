@@ -10,11 +10,14 @@
  * Nothing left to write: no commit. Cost: keys and columns of the candidates once, the rewritten files twice more. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "market/number.h"
 #include "table/ops/ops.h"
+
+enum { MATCHED_ROWS_MAX = 2000000 };
 
 typedef struct key_span { /* the least and greatest of a key column in one part of the rows; without NULL among them */
   bool known;
@@ -29,7 +32,9 @@ typedef struct merging {
   tl_staged staged, touched; /* touched: as it was before unchanged rows were taken out; empty when it is staged */
   key_span *spans;    /* [part][key]; one part when not decided */
   size_t span_parts;
+  size_t *sorted;     /* parts of our rows by their texts */
   tl_picks candidates, hit;   /* hit: files to be written anew */
+  size_t *candidate_parts;    /* of each candidate */
   tl_content *removed;        /* by file of the snapshot: what of it is replaced */
 } merging;
 
@@ -41,6 +46,8 @@ static void merging_deinit(merging *m) {
   tl_free(m->spans);
   tl_free(m->keys);
   tl_free(m->removed);
+  tl_free(m->sorted);
+  tl_free(m->candidate_parts);
   tl_picks_deinit(&m->candidates);
   tl_picks_deinit(&m->hit);
   tl_staged_deinit(&m->staged);
@@ -98,13 +105,31 @@ static tl_status name_double(merging *m, tl_error *err) {
   return st;
 }
 
-static tl_status count_keys(merging *m, int64_t *keys, tl_error *err) {
+/* How many rows have the key of one before them. Where the keys decide the partition, equal ones lie side by side. */
+static tl_status count_doubles(merging *m, int64_t *doubles, tl_error *err) {
   tl_sql sql = {.err = err};
-  tl_sql_add(&sql, "SELECT count(*) FROM (SELECT DISTINCT ");
-  add_key_list(m, &sql);
-  tl_sql_add(&sql, " FROM \"tl#src\")");
-  tl_status st = tl_sql_numbers(&sql, m->link, keys, 1);
+  if (m->decided) {
+    tl_sql_add(&sql, "SELECT count(*) FROM (SELECT row(");
+    add_key_list(m, &sql);
+    tl_sql_add(&sql, ") AS k, lag(k) OVER () AS before FROM \"tl#src\") WHERE k IS NOT DISTINCT FROM before");
+  } else {
+    tl_sql_add(&sql, "SELECT (SELECT count(*) FROM \"tl#src\") - (SELECT count(*) FROM (SELECT DISTINCT ");
+    add_key_list(m, &sql);
+    tl_sql_add(&sql, " FROM \"tl#src\"))");
+  }
+  tl_status st = tl_sql_numbers(&sql, m->link, doubles, 1);
   tl_sql_deinit(&sql);
+  return st;
+}
+
+/* By the keys within a partition: their order in the table comes when they are written. */
+static tl_status stage_by_keys(merging *m, const char *select, tl_error *err) {
+  tl_sql keys = {.err = err}, order = m->work->order;
+  add_key_list(m, &keys);
+  m->work->order = keys;
+  tl_status st = keys.st ? keys.st : tl_stage(m->work, select, &m->staged, err);
+  m->work->order = order;
+  tl_sql_deinit(&keys);
   return st;
 }
 
@@ -113,19 +138,20 @@ static tl_status stage_again(merging *m, const char *from, tl_error *err) {
   tl_sql_addf(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#rest\" AS %s", from);
   tl_status st = tl_sql_run(&sql, m->link);
   tl_staged_deinit(&m->staged);
-  if (!st) st = tl_stage(m->work, "SELECT * FROM \"tl#rest\"", &m->staged, err);
+  if (!st) st = stage_by_keys(m, "SELECT * FROM \"tl#rest\"", err);
   tl_link_run(m->link, "DROP TABLE IF EXISTS \"tl#rest\"", NULL);
   tl_sql_deinit(&sql);
   return st;
 }
 
 static tl_status stage_rows(merging *m, const char *select, tl_error *err) {
-  int64_t keys = 0;
-  tl_status st = tl_stage(m->work, select, &m->staged, err);
-  if (!st) st = count_keys(m, &keys, err);
-  if (st || keys == m->staged.rows) return st;
+  int64_t doubles = 0;
+  tl_status st = stage_by_keys(m, select, err);
+  if (!st) st = count_doubles(m, &doubles, err);
+  if (st || !doubles) return st;
   st = stage_again(m, "SELECT DISTINCT * FROM \"tl#src\"", err);
-  return st || keys == m->staged.rows ? st : name_double(m, err);
+  if (!st) st = count_doubles(m, &doubles, err);
+  return st || !doubles ? st : name_double(m, err);
 }
 
 /* ---- 2. files that may hold the keys ---- */
@@ -191,22 +217,46 @@ static tl_status read_spans(merging *m, tl_error *err) {
   tl_sql_add(&sql, "SELECT ");
   for (size_t k = 0; k < m->key_count; k++) add_span(m, k, &sql);
   tl_sql_add(&sql, " FROM \"tl#src\"");
-  for (size_t p = 0; m->decided && p < m->work->partition_count; p++) tl_sql_addf(&sql, "%s\"tl#p%zu\"", p ? ", " : " GROUP BY ", p);
+  if (m->decided) tl_stage_texts(m->work, " GROUP BY ", &sql);
   if (m->decided && m->work->partition_count) tl_sql_add(&sql, " ORDER BY min(rowid)");
   tl_status st = tl_sql_rows(&sql, m->link, take_spans, &reader);
   tl_sql_deinit(&sql);
   return st;
 }
 
-static size_t part_of(const merging *m, char *const *texts) {
-  size_t i = 0;
-  while (i < m->staged.count && tl_ops_compare_texts((const char *const *)m->staged.parts[i].texts, (const char *const *)texts, m->work->partition_count)) i++;
-  return i;
+static int compare_parts(const merging *m, size_t part, char *const *texts) {
+  return tl_ops_compare_texts((const char *const *)m->staged.parts[part].texts, (const char *const *)texts, m->work->partition_count);
 }
 
-static tl_status may_meet(merging *m, size_t file, bool *out, tl_error *err) {
+static int by_texts(const void *a, const void *b, void *merging_) {
+  const merging *m = merging_;
+  return compare_parts(m, *(const size_t *)a, m->staged.parts[*(const size_t *)b].texts);
+}
+
+static tl_status sort_parts(merging *m, tl_error *err) {
+  m->sorted = tl_calloc(m->staged.count + 1, sizeof *m->sorted);
+  if (!m->sorted) return tl_fail(err, TL_ENOMEM, "cannot order %zu partitions", m->staged.count);
+  for (size_t i = 0; i < m->staged.count; i++) m->sorted[i] = i;
+  qsort_r(m->sorted, m->staged.count, sizeof *m->sorted, by_texts, m);
+  return TL_OK;
+}
+
+/* The part of our rows in the same partition; span_parts: none. */
+static size_t part_of(const merging *m, char *const *texts) {
+  size_t low = 0, high = m->staged.count;
+  if (!m->decided) return 0;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    int order = compare_parts(m, m->sorted[middle], texts);
+    if (order == 0) return m->sorted[middle];
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return m->span_parts;
+}
+
+static tl_status may_meet(const merging *m, size_t file, size_t part, bool *out, tl_error *err) {
   const tl_snapshot *snapshot = m->work->snapshot;
-  size_t part = m->decided ? part_of(m, snapshot->files[file].partition) : 0;
   tl_file_stats stats = {0};
   *out = part < m->span_parts;
   tl_status st = *out ? tl_snapshot_stats(snapshot, file, &stats, err) : TL_OK;
@@ -225,11 +275,16 @@ static tl_status may_meet(merging *m, size_t file, bool *out, tl_error *err) {
 
 static tl_status find_candidates(merging *m, tl_error *err) {
   tl_status st = read_spans(m, err);
+  if (!st) st = sort_parts(m, err);
   if (!st) st = tl_picks_all(m->work->snapshot, &m->candidates, err);
+  m->candidate_parts = tl_calloc(m->candidates.count + 1, sizeof *m->candidate_parts);
+  if (!st && !m->candidate_parts) st = tl_fail(err, TL_ENOMEM, "cannot plan a merge of %zu files", m->candidates.count);
   size_t kept = 0;
   for (size_t i = 0; !st && i < m->candidates.count; i++) {
     bool may = false;
-    st = may_meet(m, i, &may, err);
+    size_t part = part_of(m, m->work->snapshot->files[i].partition);
+    st = may_meet(m, i, part, &may, err);
+    if (may) m->candidate_parts[kept] = part;
     if (may) m->candidates.items[kept++] = i;
   }
   m->candidates.count = st ? 0 : kept;
@@ -254,30 +309,61 @@ static tl_status need_columns(const merging *m, tl_error *err) {
   return TL_OK;
 }
 
+static void add_met(const merging *m, tl_sql *sql) {
+  tl_sql_add(sql, "SELECT s.rowid AS sid, t.\"tl#file\" AS file, (false");
+  for (size_t i = 0; i < m->work->fields.count; i++) {
+    if (keeps(m, i)) continue;
+    tl_sql_add(sql, " OR t.");
+    tl_sql_name(sql, m->work->fields.items[i].name);
+    tl_sql_add(sql, " IS DISTINCT FROM s.");
+    tl_sql_name(sql, m->work->fields.items[i].name);
+  }
+  tl_sql_add(sql, ") AS changed, ");
+  for (size_t i = 0; i < m->work->fields.count; i++) {
+    if (!keeps(m, i)) continue;
+    tl_sql_add(sql, "t.");
+    tl_sql_name(sql, m->work->fields.items[i].name);
+    tl_sql_addf(sql, " AS \"tl#k%zu\", ", i);
+  }
+  tl_content_hash(sql, &m->work->fields, "t");
+  tl_sql_add(sql, " AS h FROM ");
+}
+
+/* Our rows in [first, end), those of the parts [from, to), and the files that may hold their keys. */
+static tl_status match_some(merging *m, size_t from, size_t to, int64_t first, int64_t end, tl_error *err) {
+  tl_sql sql = {.err = err};
+  tl_picks files = {.items = tl_calloc(m->candidates.count + 1, sizeof *files.items)};
+  if (!files.items) return tl_fail(err, TL_ENOMEM, "cannot plan a merge of %zu files", m->candidates.count);
+  for (size_t i = 0; i < m->candidates.count; i++)
+    if (m->candidate_parts[i] >= from && m->candidate_parts[i] < to) files.items[files.count++] = m->candidates.items[i];
+  tl_sql_add(&sql, from ? "INSERT INTO \"tl#match\" " : "CREATE OR REPLACE TEMP TABLE \"tl#match\" AS ");
+  add_met(m, &sql);
+  tl_status st = tl_work_scan(m->work, &files, &sql);
+  tl_sql_addf(&sql, " t JOIN (SELECT *, rowid FROM \"tl#src\" WHERE rowid >= %" PRId64 " AND rowid < %" PRId64 ") s ON ", first, end);
+  add_key_match(m, &sql);
+  if (!st && (files.count || !from)) st = tl_sql_run(&sql, m->link);
+  tl_sql_deinit(&sql);
+  tl_picks_deinit(&files);
+  return st;
+}
+
+/* Where the keys decide the partition some partitions at a time, so that the join needs no more memory than they. */
+static tl_status match_all(merging *m, tl_error *err) {
+  const tl_staged_part *parts = m->staged.parts;
+  if (!m->decided) return match_some(m, 0, 1, 0, m->staged.rows, err);
+  tl_status st = TL_OK;
+  for (size_t from = 0, to; !st && from < m->staged.count; from = to) {
+    int64_t rows = parts[from].rows;
+    for (to = from + 1; to < m->staged.count && rows + parts[to].rows <= MATCHED_ROWS_MAX; to++) rows += parts[to].rows;
+    st = match_some(m, from, to, parts[from].first, parts[from].first + rows, err);
+  }
+  return st;
+}
+
 static tl_status make_match(merging *m, tl_error *err) {
   tl_sql sql = {.err = err};
   tl_status st = m->work->widened ? TL_OK : tl_work_hold(m->work, &m->candidates, err); /* widened: all files will be read */
-  tl_sql_add(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#match\" AS SELECT s.rowid AS sid, t.\"tl#file\" AS file, (false");
-  for (size_t i = 0; i < m->work->fields.count; i++) {
-    if (keeps(m, i)) continue;
-    tl_sql_add(&sql, " OR t.");
-    tl_sql_name(&sql, m->work->fields.items[i].name);
-    tl_sql_add(&sql, " IS DISTINCT FROM s.");
-    tl_sql_name(&sql, m->work->fields.items[i].name);
-  }
-  tl_sql_add(&sql, ") AS changed, ");
-  for (size_t i = 0; i < m->work->fields.count; i++) {
-    if (!keeps(m, i)) continue;
-    tl_sql_add(&sql, "t.");
-    tl_sql_name(&sql, m->work->fields.items[i].name);
-    tl_sql_addf(&sql, " AS \"tl#k%zu\", ", i);
-  }
-  tl_content_hash(&sql, &m->work->fields, "t");
-  tl_sql_add(&sql, " AS h FROM ");
-  if (!st) st = tl_work_scan(m->work, &m->candidates, &sql);
-  tl_sql_add(&sql, " t JOIN \"tl#src\" s ON ");
-  add_key_match(m, &sql);
-  if (!st) st = tl_sql_run(&sql, m->link);
+  if (!st) st = match_all(m, err);
   if (!st) {
     tl_sql_add(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#hit\" AS SELECT sid, bool_or(changed) AS changed, count(*) AS rows FROM \"tl#match\" GROUP BY sid");
     st = tl_sql_run(&sql, m->link);

@@ -220,8 +220,8 @@ static void copy_options(const tl_work *work, tl_sql *sql) {
   tl_sql_add(sql, "}");
 }
 
-static tl_status run_copy(tl_sql *sql, taker *t) {
-  tl_status st = sql->st ? sql->st : tl_link_copy(t->work->relation->link, sql->buf.data, take_file, t, sql->err);
+static tl_status run_copy(tl_sql *sql, int64_t rows, taker *t) {
+  tl_status st = sql->st ? sql->st : tl_link_copy(t->work->relation->link, sql->buf.data, rows, take_file, t, sql->err);
   if (!st && t->rows > 1000) t->work->row_bytes = (double)t->bytes / (double)t->rows;
   tl_sql_deinit(sql);
   return tl_ops_refusal(st, sql->err);
@@ -240,7 +240,7 @@ static void order_by(const tl_work *work, tl_sql *sql) {
   if (work->order.buf.len) tl_sql_addf(sql, " ORDER BY %s%s%s", work->order.buf.data, work->tie ? ", " : "", work->tie ? work->tie : "");
 }
 
-static tl_status write_one(tl_work *work, taker *t, const char *select, tl_error *err) {
+static tl_status write_one(tl_work *work, taker *t, const char *select, int64_t rows, tl_error *err) {
   tl_sql sql = {.err = err};
   tl_sql_add(&sql, "COPY (SELECT ");
   tl_work_columns(work, &sql);
@@ -248,7 +248,7 @@ static tl_status write_one(tl_work *work, taker *t, const char *select, tl_error
   order_by(work, &sql);
   copy_to(work, &sql);
   tl_sql_add(&sql, ")");
-  return run_copy(&sql, t);
+  return run_copy(&sql, rows, t);
 }
 
 /* Sorted once into a temporary table, then cut by its row numbers. */
@@ -267,7 +267,7 @@ static tl_status write_many(tl_work *work, taker *t, const char *select, int64_t
     tl_sql_addf(&sql, "COPY (SELECT * FROM \"tl#out\" WHERE rowid >= %" PRId64 " AND rowid < %" PRId64, from, from + take);
     copy_to(work, &sql);
     tl_sql_add(&sql, ")");
-    st = run_copy(&sql, t);
+    st = run_copy(&sql, take, t);
     sql = (tl_sql){.err = err};
     from += take;
   }
@@ -281,7 +281,7 @@ tl_status tl_work_write(tl_work *work, const char *const *partition, const char 
   if (!rows) return TL_OK;
   tl_status st = need_folder(work, err);
   bool one = (double)rows * work->row_bytes < 1.5 * (double)work->file_bytes;
-  if (!st) st = one ? write_one(work, &t, select, err) : write_many(work, &t, select, rows, err);
+  if (!st) st = one ? write_one(work, &t, select, rows, err) : write_many(work, &t, select, rows, err);
   if (!st && t.rows != rows)
     st = tl_fail(err, TL_ECORRUPT, "DuckDB wrote %" PRId64 " rows instead of %" PRId64 ": nothing is committed", t.rows, rows);
   return st;
@@ -301,7 +301,7 @@ tl_status tl_work_write_stream(tl_work *work, const char *select, int64_t *rows,
     tl_sql_value(&sql, folder.data, folder.len);
     copy_options(work, &sql);
     tl_sql_addf(&sql, ", FILE_SIZE_BYTES %" PRId64 ")", work->file_bytes);
-    st = run_copy(&sql, &t);
+    st = run_copy(&sql, INT64_MAX, &t);
   }
   tl_sql_deinit(&sql);
   tl_buf_deinit(&folder);

@@ -89,11 +89,42 @@ static void copy_tells_what_it_counted(void **state) {
   assert_true(fd >= 0);
   close(fd);
   snprintf(sql, sizeof sql, "COPY (SELECT range AS a, 'x' || range AS \"b\"\"c\" FROM range(10)) TO '%s' (FORMAT parquet, RETURN_STATS)", path);
-  assert_int_equal(tl_link_copy(link_open, sql, tell_file, text, NULL), TL_OK);
+  assert_int_equal(tl_link_copy(link_open, sql, 1, tell_file, text, NULL), TL_OK);
   assert_string_equal(text, "10 rows, bytes; \"a\" max=9 \"a\" min=0 \"b\"\"c\" max=x9 \"b\"\"c\" min=x0");
   snprintf(sql, sizeof sql, "COPY (SELECT 1 AS a) TO '%s' (FORMAT parquet)", path);
-  assert_int_equal(tl_link_copy(link_open, sql, tell_file, text, NULL), TL_EINTERNAL); /* without RETURN_STATS */
+  assert_int_equal(tl_link_copy(link_open, sql, 1, tell_file, text, NULL), TL_EINTERNAL); /* without RETURN_STATS */
   unlink(path);
+}
+
+/* What the statement sees, told by the statistics of what it wrote; and what the next one sees. */
+static void threads_of(tl_link *link, int64_t rows, const char *during, int64_t after) {
+  char path[] = "/tmp/ticklake-link-XXXXXX", sql[200], text[400] = "";
+  int64_t seen = 0;
+  int fd = mkstemp(path);
+  assert_true(fd >= 0);
+  close(fd);
+  snprintf(sql, sizeof sql, "COPY (SELECT current_setting('threads') AS t) TO '%s' (FORMAT parquet, RETURN_STATS)", path);
+  assert_int_equal(tl_link_copy(link, sql, rows, tell_file, text, NULL), TL_OK);
+  assert_string_equal(text, during);
+  assert_int_equal(tl_link_numbers(link, "SELECT current_setting('threads')", &seen, 1, NULL), TL_OK);
+  assert_int_equal(seen, after);
+  unlink(path);
+}
+
+static void few_rows_are_written_by_one_thread(void **state) {
+  (void)state;
+  tl_engine *own = NULL;
+  tl_link *link = NULL;
+  tl_error err = {0};
+  assert_int_equal(tl_engine_open(&(tl_engine_options){.threads = 3, .threads_vary = true}, &own, NULL), TL_OK);
+  assert_int_equal(tl_link_open(own, &link, NULL), TL_OK);
+  threads_of(link, 122880, "1 rows, bytes; \"t\" max=1 \"t\" min=1", 3);
+  threads_of(link, 122881, "1 rows, bytes; \"t\" max=3 \"t\" min=3", 3);
+  assert_int_equal(tl_link_run(link, "SET memory_limit = '1GB'", &err), TL_ESQL); /* all else stays locked */
+  tl_link_close(link);
+  tl_engine_close(own);
+  threads_of(link_open, 1, "1 rows, bytes; \"t\" max=2 \"t\" min=2", 2); /* an engine whose threads do not vary */
+  assert_int_equal(tl_link_run(link_open, "SET threads = 1", &err), TL_ESQL);
 }
 
 /* Hashes of appendix B of the Iceberg specification, of these 1 << 20 buckets. */
@@ -136,7 +167,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(temporary_tables_live_as_long_as_the_link),
     cmocka_unit_test(rows_come_as_text),
-    cmocka_unit_test(copy_tells_what_it_counted),
+    cmocka_unit_test(copy_tells_what_it_counted), cmocka_unit_test(few_rows_are_written_by_one_thread),
     cmocka_unit_test(buckets_are_icebergs),
     cmocka_unit_test(zorder_puts_bits_between_each_other),
   };

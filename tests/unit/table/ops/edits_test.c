@@ -50,6 +50,9 @@ static void merge_body_of(table_fixture *t, const char *partition_by) {
   tl_status st = tl_relation_merge(t->relation, &(tl_write){.rows = "SELECT symbol, timestamp, 1.0 AS close FROM truth WHERE volume = 5 UNION ALL SELECT symbol, timestamp, 2.0 FROM truth WHERE volume = 5"},
                                    "symbol, timestamp", &t->changed, &why);
   assert_refused(st, TL_EUSAGE, &why, "two of one key");
+  st = tl_relation_merge(t->relation, &(tl_write){.rows = "SELECT symbol, timestamp, 1.0 AS close FROM truth UNION ALL SELECT NULL, timestamp, 2.0 FROM truth WHERE volume = 800"},
+                         "symbol, timestamp", &t->changed, &why); /* far apart, and NULL is a key */
+  assert_refused(st, TL_EUSAGE, &why, "'symbol': NULL, 'timestamp': '2024-02-03 08:00:00+00'");
   assert_refused(tl_relation_merge(t->relation, &(tl_write){.rows = "FROM src"}, "symbol, nosuch", &t->changed, &why), TL_EUSAGE, &why, "no column 'nosuch'");
   assert_refused(tl_relation_merge(t->relation, &(tl_write){.rows = "FROM src"}, "symbol, SYMBOL", &t->changed, &why), TL_EUSAGE, &why, "named twice");
   merge_rows(t, "SELECT * FROM src WHERE false", "symbol, timestamp");
@@ -95,6 +98,22 @@ static void merge_moves_body(table_fixture *t) {
 static void merges_move_rows_between_partitions(void **state) {
   (void)state;
   FOR_EACH_FACES(merge_moves_body)
+}
+
+/* No row goes before the first, and a key of NULL in it is no double of that. */
+static void merge_null_first_body(table_fixture *t) {
+  table_create(t, bar_columns, "symbol", NULL);
+  append_rows(t, "SELECT NULL AS symbol, 1 AS volume, 1.0 AS close UNION ALL SELECT 'A', 2, 1.0");
+  merge_rows(t, "SELECT NULL AS symbol, 2.0 AS close", "symbol");
+  assert_int_equal(t->changed.rows_updated, 1);
+  merge_rows(t, "SELECT NULL AS symbol, NULL AS volume, 3.0 AS close UNION ALL SELECT 'A', NULL, 4.0 UNION ALL SELECT 'A', 2, 5.0 UNION ALL SELECT 'B', NULL, 6.0", "symbol, volume");
+  assert_int_equal(t->changed.rows_updated, 1);
+  assert_int_equal(t->changed.rows_inserted, 3);
+  assert_table(t, "symbol, volume, close", "SELECT * FROM (VALUES (NULL, 1, 2.0::DOUBLE), (NULL, NULL, 3.0), ('A', NULL, 4.0), ('A', 2, 5.0), ('B', NULL, 6.0)) v(symbol, volume, close)");
+}
+static void merges_take_keys_of_null(void **state) {
+  (void)state;
+  FOR_EACH_FACES(merge_null_first_body)
 }
 
 /* Columns the rows do not have keep what they hold; a key or a partition cannot be guessed. */
@@ -368,7 +387,7 @@ int main(void) {
     cmocka_unit_test(merges_update_and_insert),
     cmocka_unit_test(merges_rewrite_only_files_that_hold_a_key),
     cmocka_unit_test(merges_keep_columns_that_are_not_given),
-    cmocka_unit_test(merges_move_rows_between_partitions),
+    cmocka_unit_test(merges_move_rows_between_partitions), cmocka_unit_test(merges_take_keys_of_null),
     cmocka_unit_test(merges_replace_every_row_of_a_key),
     cmocka_unit_test(merges_widen_and_add_columns),
     cmocka_unit_test(replacements_take_out_what_the_condition_selects),

@@ -46,6 +46,7 @@ typedef struct tl_field {
   int id, element_id;          /* field ids in the Parquet files, from 1; element_id 0 when no list */
   char *metadata;              /* Delta's JSON of the field, carried over; NULL: none */
   char *sql_type;              /* of OTHER: DuckDB's words for it; else NULL */
+  bool hidden;                 /* of OTHER: its members may have other names in the files, so it cannot be read */
 } tl_field;
 
 typedef struct tl_fields {

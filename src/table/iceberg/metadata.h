@@ -59,7 +59,7 @@ const char *tl_iceberg_property(const tl_iceberg_metadata *metadata, const char 
 tl_status tl_iceberg_partitioning(const tl_iceberg_spec *spec, const tl_fields *fields, tl_partitioning *out, tl_error *err);
 
 /* by_id: files may call the columns of `schema` (a copy of its fields is given) otherwise. Columns whose members may be called otherwise
- * lose their sql_type, so that reading them is refused. */
+ * become hidden. */
 void tl_iceberg_names(const tl_iceberg_metadata *metadata, const tl_iceberg_schema *schema, tl_fields *fields, bool *by_id);
 
 #define TL_ICEBERG_TXN "ticklake.txn." /* the property that holds an application's last committed version */

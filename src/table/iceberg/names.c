@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/alloc.h"
 #include "market/number.h"
 #include "table/iceberg/metadata.h"
 
@@ -116,8 +115,6 @@ void tl_iceberg_names(const tl_iceberg_metadata *m, const tl_iceberg_schema *sch
   for (size_t i = 0; i < fields->count; i++) {
     tl_field *field = &fields->items[i];
     *by_id = *by_id || !is_plain(field->name, strlen(field->name));
-    if (field->type != TL_FIELD_OTHER || !is_hidden(m, type_of(schema, field->id), field->id)) continue;
-    tl_free(field->sql_type); /* members go by name */
-    field->sql_type = NULL;
+    field->hidden = field->type == TL_FIELD_OTHER && is_hidden(m, type_of(schema, field->id), field->id); /* members go by name */
   }
 }

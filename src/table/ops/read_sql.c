@@ -261,6 +261,10 @@ static tl_status check_readable(const tl_snapshot *snapshot, tl_error *err) {
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     if (tl_fields_find(&snapshot->fields, own[i]) >= 0)
       return tl_fail(err, TL_EUSAGE, "a table with a column '%s' cannot be read: DuckDB keeps that name for itself", own[i]);
+  for (size_t i = 0; i < snapshot->fields.count; i++)
+    if (snapshot->fields.items[i].hidden)
+      return tl_fail(err, TL_EUSAGE, "column '%s' cannot be read: members of it were renamed, or have names that engines spell in several ways",
+                     snapshot->fields.items[i].name);
   return TL_OK;
 }
 

@@ -82,7 +82,7 @@ const cli_option cli_zone_options[] = {
 #define WHERE(help) {"where", 0, CLI_TEXT, AT(table.where), "CONDITION", help}
 #define COLUMNS(help) {"columns", 0, CLI_TEXT, AT(table.columns), "\"NAME TYPE, ...\"", help}
 #define FILE_SIZE {"file-size", 0, CLI_SIZE, AT(table.file_bytes), "SIZE", "aimed size of a data file (default 128M)"}
-#define MEMORY {"max-memory", 0, CLI_SIZE, AT(table.memory_max_bytes), "SIZE", "of the engine (default 1G); the rest spills to disk"}
+#define MEMORY {"max-memory", 0, CLI_SIZE, AT(table.memory_max_bytes), "SIZE", "default a quarter of the machine, 1G at least; more spills"}
 #define DRY_RUN(help) {"dry-run", 0, CLI_FLAG, AT(table.dry_run), NULL, help}
 
 const cli_option cli_table_rows_options[] = {

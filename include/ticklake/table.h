@@ -38,7 +38,7 @@ typedef struct tl_table_options {
   size_t size;
   const char *config_file;  /* as for a lake: settings.ini, whose [s3] counts here */
   const char *temp;         /* local folder for work files; NULL: TMPDIR, else /tmp */
-  int64_t memory_max_bytes; /* of the engine; 0: 1 GiB. What does not fit spills to temp */
+  int64_t memory_max_bytes; /* of the engine; 0: a quarter of the machine's, 1 GiB at least. What does not fit spills to temp */
   int64_t file_bytes;       /* aimed size of a data file; 0: 128 MiB */
   int32_t attempts_max;     /* commits tried while others are faster; 0: 40 */
   bool read_only;           /* nothing of the table is written or repaired; verbs that write are TL_EUSAGE */

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/machine.h"
 #include "config/settings.h"
 #include "serve/sources.h"
 #include "table/relation.h"
@@ -24,7 +25,9 @@ struct tl_table {
 /* ---- opening ---- */
 
 static tl_status open_engine(tl_table *t, const tl_table_options *o, tl_error *err) {
-  tl_engine_options options = {.memory_bytes = o->memory_max_bytes > 0 ? o->memory_max_bytes : (int64_t)1 << 30, .threads_vary = true,
+  int64_t quarter = tl_machine_memory_bytes() / 4, least = (int64_t)1 << 30;
+  int64_t memory = o->memory_max_bytes > 0 ? o->memory_max_bytes : quarter > least ? quarter : least;
+  tl_engine_options options = {.memory_bytes = memory, .threads_vary = true,
                                .spill = t->temp ? t->temp : tl_io_temp()};
   return tl_engine_open(&options, &t->engine, err);
 }

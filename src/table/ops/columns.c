@@ -77,6 +77,16 @@ tl_status tl_ops_field_add(tl_fields *fields, const char *name, tl_field_type ty
   return push_field(fields, (tl_field){.name = tl_strdup(name), .type = type, .nullable = true}, err);
 }
 
+/* Names DuckDB has for columns of its own; a table's would hide them. */
+bool tl_ops_name_taken(const char *name) {
+  return !strcasecmp(name, "file_index") || !strcasecmp(name, "file_row_number") || !strcasecmp(name, "rowid");
+}
+
+static tl_status check_name(const char *name, tl_error *err) {
+  bool fits = name[0] && !strchr(name, '#') && !tl_ops_name_taken(name);
+  return fits ? TL_OK : tl_fail(err, TL_EUSAGE, "a column cannot be named '%s'", name);
+}
+
 /* cells: name, type, "YES" when nullable, and what else is wanted of it */
 static tl_status take_column(void *to, const tl_cell *cells, size_t count, tl_error *err) {
   if (count > 3 && cells[3].text)
@@ -89,8 +99,7 @@ static tl_status take_column(void *to, const tl_cell *cells, size_t count, tl_er
   tl_status st = words && field.name ? TL_OK : tl_fail(err, TL_ENOMEM, "cannot read a schema");
   if (!st && !tl_ops_type_parse(words, &field))
     st = tl_fail(err, TL_EUSAGE, "column '%s' is %s, which a table cannot hold: cast it", field.name, words);
-  if (!st && (!strcasecmp(field.name, "file_index") || !strcasecmp(field.name, "file_row_number") || strchr(field.name, '#') || !field.name[0]))
-    st = tl_fail(err, TL_EUSAGE, "a column cannot be named '%s'", field.name);
+  if (!st) st = check_name(field.name, err);
   for (size_t i = 0; !st && i < fields->count; i++)
     if (!strcasecmp(fields->items[i].name, field.name)) st = tl_fail(err, TL_EUSAGE, "there are two columns '%s'", field.name);
   tl_free(words);
@@ -181,7 +190,8 @@ static tl_status new_column(tl_work *work, const given *column, tl_error *err) {
   tl_field like = {0};
   if (!tl_ops_type_parse(column->type, &like))
     return tl_fail(err, TL_EUSAGE, "column '%s' is %s, which a table cannot hold: cast it", column->name, column->type);
-  tl_status st = tl_ops_field_add(&work->fields, column->name, like.type, err);
+  tl_status st = check_name(column->name, err);
+  if (!st) st = tl_ops_field_add(&work->fields, column->name, like.type, err);
   if (st) return st;
   tl_field *field = &work->fields.items[work->fields.count - 1];
   field->element = like.element;

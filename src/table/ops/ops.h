@@ -74,6 +74,7 @@ int tl_ops_partition_of(const tl_partitioning *partitioning, size_t field);
 /* Columns of a query or of words as CREATE TABLE takes them; ids 0. */
 tl_status tl_ops_fields_of_query(tl_link *link, const char *query, tl_fields *out, tl_error *err);
 tl_status tl_ops_fields_of_words(tl_link *link, const char *words, tl_fields *out, tl_error *err);
+bool tl_ops_name_taken(const char *name);
 tl_status tl_ops_field_add(tl_fields *fields, const char *name, tl_field_type type, tl_error *err);
 /* DuckDB's word for a type -> field->type and its like; false for one no table has. */
 bool tl_ops_type_parse(const char *words, tl_field *field);

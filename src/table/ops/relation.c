@@ -181,6 +181,10 @@ tl_status tl_relation_may_write(const tl_relation *relation, tl_error *err) {
     if (snapshot->fields.items[i].type == TL_FIELD_OTHER)
       return tl_fail(err, TL_EUSAGE, "the table '%s' cannot be written: column '%s' is %s", tl_store_uri(relation->store),
                      snapshot->fields.items[i].name, snapshot->fields.items[i].sql_type);
+  for (size_t i = 0; i < snapshot->fields.count; i++)
+    if (tl_ops_name_taken(snapshot->fields.items[i].name))
+      return tl_fail(err, TL_EUSAGE, "the table '%s' cannot be written: DuckDB keeps the name of column '%s' for itself", tl_store_uri(relation->store),
+                     snapshot->fields.items[i].name);
   for (size_t i = 0; i < snapshot->partitioning.count; i++)
     if (snapshot->partitioning.items[i].transform == TL_TRANSFORM_OTHER)
       return tl_fail(err, TL_EUSAGE, "the table '%s' cannot be written: its partitions go by '%s', which this program does not know",

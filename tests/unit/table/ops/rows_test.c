@@ -174,6 +174,26 @@ static void values_that_fit_are_taken_and_others_refused_by_name(void **state) {
   FOR_EACH_FACES(types_body)
 }
 
+/* A column file_index would make the table unreadable, a column rowid would be taken for the number of a row. */
+static void kept_names_body(table_fixture *t) {
+  static const char *const rows[] = {"SELECT 1 AS id, 2 AS file_index", "SELECT 1 AS id, 2 AS File_Row_Number", "SELECT 1 AS id, 2 AS rowid", "SELECT 1 AS id, 2 AS \"tl#file\""};
+  tl_error err;
+  table_create(t, "id INTEGER", NULL, NULL);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    err = (tl_error){0};
+    assert_refused(tl_relation_append(t->relation, &(tl_write){.rows = rows[i], .add_columns = true}, &t->changed, &err), TL_EUSAGE, &err, "a column cannot be named '");
+  }
+  err = (tl_error){0};
+  assert_refused(tl_relation_add_columns(t->relation, "rowid BIGINT", &t->changed, &err), TL_EUSAGE, &err, "a column cannot be named 'rowid'");
+  append_rows(t, "SELECT 1 AS id");
+  assert_table(t, "id", "SELECT 1 AS id");
+}
+
+static void names_duckdb_keeps_are_refused(void **state) {
+  (void)state;
+  FOR_EACH_FACES(kept_names_body)
+}
+
 static void endless_times_body(table_fixture *t) {
   tl_error err;
   table_create(t, "day DATE, \"timestamp\" TIMESTAMPTZ, naive TIMESTAMP, list TIMESTAMP[]", NULL, NULL);
@@ -396,6 +416,7 @@ int main(void) {
     cmocka_unit_test(awkward_rows_come_back_and_conditions_prune_soundly),
     cmocka_unit_test(conditions_leave_out_files),
     cmocka_unit_test(partition_columns_may_have_short_names),
+    cmocka_unit_test(names_duckdb_keeps_are_refused),
     cmocka_unit_test(values_that_fit_are_taken_and_others_refused_by_name),
     cmocka_unit_test(times_without_end_are_refused_by_name),
     cmocka_unit_test(texts_of_times_lose_nothing),

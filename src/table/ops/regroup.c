@@ -120,12 +120,12 @@ static tl_status read_come(regrouping *r, tl_error *err) {
   if (!r->come) return tl_fail(err, TL_ENOMEM, "cannot plan %zu partitions", r->asked->staged->count);
   if (!r->asked->staged->count) return TL_OK;
   tl_sql_add(&sql, "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (SELECT ");
-  tl_content_sums(&sql, "h");
-  tl_sql_add(&sql, " FROM (SELECT s.rowid AS r, s.*, ");
+  tl_content_sums(&sql, "\"tl#h\"");
+  tl_sql_add(&sql, " FROM (SELECT s.rowid AS \"tl#r\", s.*, ");
   tl_content_hash(&sql, &r->work->fields, "s");
-  tl_sql_add(&sql, " AS h FROM \"tl#src\" s)");
+  tl_sql_add(&sql, " AS \"tl#h\" FROM \"tl#src\" s)");
   tl_stage_texts(r->work, " GROUP BY ", &sql);
-  tl_sql_add(&sql, " ORDER BY min(r))");
+  tl_sql_add(&sql, " ORDER BY min(\"tl#r\"))");
   tl_status st = tl_sql_rows(&sql, r->work->relation->link, take_come, r);
   if (!st && r->come_count != r->asked->staged->count) st = tl_fail(err, TL_EINTERNAL, "the rows have fewer partitions than were laid ready");
   tl_sql_deinit(&sql);

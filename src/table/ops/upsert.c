@@ -111,7 +111,7 @@ static tl_status count_doubles(merging *m, int64_t *doubles, tl_error *err) {
   if (m->decided) {
     tl_sql_add(&sql, "SELECT count(*) FROM (SELECT row(");
     add_key_list(m, &sql);
-    tl_sql_add(&sql, ") AS k, lag(k) OVER () AS before FROM \"tl#src\") WHERE k IS NOT DISTINCT FROM before");
+    tl_sql_add(&sql, ") AS \"tl#k\", lag(\"tl#k\") OVER () AS \"tl#before\" FROM \"tl#src\") WHERE \"tl#k\" IS NOT DISTINCT FROM \"tl#before\"");
   } else {
     tl_sql_add(&sql, "SELECT (SELECT count(*) FROM \"tl#src\") - (SELECT count(*) FROM (SELECT DISTINCT ");
     add_key_list(m, &sql);

@@ -116,6 +116,23 @@ static void merges_take_keys_of_null(void **state) {
   FOR_EACH_FACES(merge_null_first_body)
 }
 
+/* Names our statements might use themselves. */
+static void merge_names_body(table_fixture *t) {
+  table_create(t, "k VARCHAR, h BIGINT, r BIGINT, before BIGINT, w BIGINT, t BIGINT, s BIGINT, sid BIGINT, file BIGINT, changed BIGINT", "k", "h");
+  run_sql(t, "CREATE OR REPLACE TABLE truth AS SELECT 'x' || g %% 3 AS k, g::BIGINT AS h, 1::BIGINT AS r, 2::BIGINT AS before, 3::BIGINT AS w, 4::BIGINT AS t, 5::BIGINT AS s, "
+             "6::BIGINT AS sid, 7::BIGINT AS file, 8::BIGINT AS changed FROM range(30) v(g)");
+  append_rows(t, "FROM truth");
+  merge_rows(t, "SELECT * REPLACE (9 AS r) FROM truth WHERE h < 5 UNION ALL SELECT * REPLACE (h + 100 AS h) FROM truth WHERE h < 4", "k, h");
+  assert_int_equal(t->changed.rows_updated, 5);
+  assert_int_equal(t->changed.rows_inserted, 4);
+  run_sql(t, "INSERT INTO truth SELECT * REPLACE (h + 100 AS h) FROM truth WHERE h < 4; UPDATE truth SET r = 9 WHERE h < 5");
+  assert_table(t, "k, h, r, before, w, t, s, sid, file, changed", "FROM truth");
+}
+static void merges_take_columns_of_any_name(void **state) {
+  (void)state;
+  FOR_EACH_FACES(merge_names_body)
+}
+
 /* Columns the rows do not have keep what they hold; a key or a partition cannot be guessed. */
 static void merge_partial_of(table_fixture *t, const char *partition_by) {
   tl_error why = {0};
@@ -387,7 +404,7 @@ int main(void) {
     cmocka_unit_test(merges_update_and_insert),
     cmocka_unit_test(merges_rewrite_only_files_that_hold_a_key),
     cmocka_unit_test(merges_keep_columns_that_are_not_given),
-    cmocka_unit_test(merges_move_rows_between_partitions), cmocka_unit_test(merges_take_keys_of_null),
+    cmocka_unit_test(merges_move_rows_between_partitions), cmocka_unit_test(merges_take_keys_of_null), cmocka_unit_test(merges_take_columns_of_any_name),
     cmocka_unit_test(merges_replace_every_row_of_a_key),
     cmocka_unit_test(merges_widen_and_add_columns),
     cmocka_unit_test(replacements_take_out_what_the_condition_selects),

@@ -58,15 +58,39 @@ static tl_status take_part(void *to, const tl_cell *cells, size_t count, tl_erro
   return TL_OK;
 }
 
-tl_status tl_stage(tl_work *work, const char *select, tl_staged *out, tl_error *err) {
+/* How the rows shall lie: by partition and order. */
+static tl_status stage_order(const tl_work *work, tl_sql *terms) {
+  tl_stage_texts(work, "", terms);
+  if (work->order.buf.len) tl_sql_addf(terms, "%s%s", work->partition_count ? ", " : "", work->order.buf.data);
+  if (work->tie && terms->buf.len) tl_sql_addf(terms, ", %s", work->tie);
+  return terms->st;
+}
+
+/* Rows mostly come in order, and to see that they do costs a tenth of sorting them. Comparing goes upwards only. */
+static tl_status lay_in_order(tl_work *work, const char *select, const char *terms, tl_error *err) {
   tl_sql sql = {.err = err};
-  *out = (tl_staged){.text_count = work->partition_count};
-  tl_sql_addf(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#src\" AS SELECT * FROM (%s)", select);
-  if (work->partition_count || work->order.buf.len) tl_sql_add(&sql, " ORDER BY ");
-  tl_stage_texts(work, "", &sql);
-  if (work->order.buf.len) tl_sql_addf(&sql, "%s%s", work->partition_count ? ", " : "", work->order.buf.data);
-  if (work->tie && sql.buf.len && (work->partition_count || work->order.buf.len)) tl_sql_addf(&sql, ", %s", work->tie);
+  bool look = terms && !strstr(terms, " DESC");
+  int64_t wrong = 0;
+  tl_sql_addf(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#src\" AS SELECT * FROM (%s)%s%s", select, terms && !look ? " ORDER BY " : "", terms && !look ? terms : "");
   tl_status st = tl_ops_refusal(tl_sql_run(&sql, work->relation->link), err);
+  if (!st && look) {
+    tl_sql_addf(&sql, "SELECT count(*) FROM (SELECT row(%s) AS \"tl#k\", lag(\"tl#k\") OVER () AS \"tl#before\" FROM \"tl#src\") WHERE \"tl#k\" < \"tl#before\"", terms);
+    st = tl_sql_numbers(&sql, work->relation->link, &wrong, 1);
+  }
+  if (!st && wrong) {
+    tl_sql_addf(&sql, "CREATE OR REPLACE TEMP TABLE \"tl#src\" AS SELECT * FROM \"tl#src\" ORDER BY %s", terms);
+    st = tl_sql_run(&sql, work->relation->link);
+  }
+  tl_sql_deinit(&sql);
+  return st;
+}
+
+tl_status tl_stage(tl_work *work, const char *select, tl_staged *out, tl_error *err) {
+  tl_sql sql = {.err = err}, terms = {.err = err};
+  *out = (tl_staged){.text_count = work->partition_count};
+  tl_status st = stage_order(work, &terms);
+  if (!st) st = lay_in_order(work, select, terms.buf.len ? terms.buf.data : NULL, err);
+  tl_sql_deinit(&terms);
   if (!st) {
     tl_stage_texts(work, "SELECT ", &sql);
     tl_sql_add(&sql, work->partition_count ? ", " : "SELECT ");

@@ -387,10 +387,11 @@ static tl_status take_removed(void *to, const tl_cell *cells, size_t count, tl_e
 static tl_status read_removed(merging *m, tl_error *err) {
   tl_sql sql = {.err = err};
   tl_sql sums = {.err = err};
+  int64_t equal = 0;
   tl_content_sums(&sums, "h");
-  tl_sql_addf(&sql, "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (SELECT file, %s FROM \"tl#match\" WHERE sid IN (SELECT sid FROM \"tl#hit\" WHERE changed) GROUP BY file) ORDER BY CAST(file AS INTEGER)",
-              sums.buf.data ? sums.buf.data : "");
-  tl_status st = sums.st;
+  tl_status st = sums.st ? sums.st : tl_link_numbers(m->link, "SELECT count(*) FROM \"tl#hit\" WHERE NOT changed", &equal, 1, err);
+  tl_sql_addf(&sql, "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (SELECT file, %s FROM \"tl#match\"%s GROUP BY file) ORDER BY CAST(file AS INTEGER)",
+              sums.buf.data ? sums.buf.data : "", equal ? " WHERE sid IN (SELECT sid FROM \"tl#hit\" WHERE changed)" : "");
   if (!st) st = tl_sql_rows(&sql, m->link, take_removed, m);
   tl_sql_deinit(&sums);
   tl_sql_deinit(&sql);

@@ -114,7 +114,11 @@ def peer(name, work, uri, source):
         elif work == "merge":
             spark.read.parquet(source).createOrReplaceTempView("s")
             spark.sql(f"merge into delta.`{uri}` t using s on t.symbol = s.symbol and t.timestamp = s.timestamp when matched then update set * when not matched then insert *")
+        gateway = spark.sparkContext._gateway
         spark.stop()
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait()  # the engine is a process of its own, whose CPU time counts once it was waited for
 
 
 # ---- the run ----
